@@ -1,0 +1,151 @@
+//! `status`: the daemon, its tokens, the vault, who I am to it - and what to type next.
+use serde_json::{Value, json};
+use touchmark_proto::v1;
+use touchmark_tuf::{Instant, shown};
+
+use super::{token, vault};
+use crate::args::{PinArgs, StatusArgs};
+use crate::context::Ctx;
+use crate::daemon::{Daemon, failure};
+use crate::error::Error;
+use crate::prompt::Prompter;
+
+/// Shows the status once, or at each change.
+///
+/// # Errors
+/// `DAEMON_UNREACHABLE`, or the daemon's refusal.
+pub async fn run(ctx: &Ctx, args: StatusArgs) -> Result<(), Error> {
+    let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
+    if !args.watch {
+        let status = daemon.status();
+        return ctx.out.answer(&in_words(status), &to_json(status));
+    }
+    let mut changes = daemon.watch().await?;
+    while let Some(status) = changes.message().await.map_err(failure)? {
+        // One object a line: a stream has no one document.
+        let text = if ctx.out.is_json() { to_json(&status).to_string() } else { in_words(&status) };
+        ctx.out.raw(format!("{text}\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn in_words(status: &v1::StatusResponse) -> String {
+    let mut lines = vec![format!(
+        "touchmarkd {} since {}, state in {}",
+        shown(&status.version),
+        Instant::from_unix(status.started_unix),
+        shown(&status.state_dir)
+    )];
+    if status.dev {
+        lines.push(
+            "         made by --dev: for trying things out; never for a public trust server".to_owned(),
+        );
+    }
+    if let Some(caller) = &status.caller {
+        lines.extend(caller_in_words(caller));
+    }
+    if let Some(state) = &status.vault {
+        lines.push(format!("Vault:   {}", vault::in_words(state)));
+        lines.push(format!("Memory:  {}", memory(state)));
+    }
+    lines.push(format!("Audit:   {} rows", status.audit_seq));
+    lines.push("Tokens:".to_owned());
+    if status.tokens.is_empty() {
+        lines.push("  none configured".to_owned());
+    }
+    lines.extend(status.tokens.iter().map(|one| format!("  {}", token::in_words(one))));
+    lines.extend(status.warnings.iter().map(|warning| format!("Warning: {}", shown(warning))));
+    if let Some(only) = status.vault.as_ref().filter(|state| state.ways.len() == 1).map(vault::only_way) {
+        lines.push(format!("Warning: {only}"));
+    }
+    if let Some(next) = next_step(status) {
+        lines.push(format!("Next:    {next}"));
+    }
+    lines.join("\n")
+}
+
+fn caller_in_words(caller: &v1::Caller) -> Vec<String> {
+    let who = format!("I am:    {} (uid {})", shown(&caller.user), caller.uid);
+    let grants = caller.grants.iter().map(|grant| {
+        let tags = if grant.tags.is_empty() { "all tags".to_owned() } else { grant.tags.join(", ") };
+        format!(
+            "         may {} in {} ({})",
+            shown(&grant.actions.join(", ")),
+            shown(&grant.repositories.join(", ")),
+            shown(&tags)
+        )
+    });
+    std::iter::once(who).chain(grants).collect()
+}
+
+fn memory(state: &v1::VaultStatus) -> String {
+    let limit = match state.locked_limit {
+        0 => "no limit".to_owned(),
+        limit => format!("limit {} KiB", limit / 1024),
+    };
+    let kind = match state.memory.as_str() {
+        "secret" => "memfd_secret: not readable by root either",
+        "mlock" => "mlock: never swapped or dumped",
+        other => other,
+    };
+    format!("{} KiB locked, {limit} ({kind})", state.locked_bytes / 1024)
+}
+
+/// The next command to type where something is not set up yet.
+#[must_use]
+pub fn next_step(status: &v1::StatusResponse) -> Option<String> {
+    let present = status.tokens.iter().find(|token| token.presence() == v1::TokenPresence::Present);
+    let fresh = status.tokens.iter().find(|token| token.pin_state == "not-set");
+    let root = status.tokens.iter().flat_map(|token| &token.keys).any(|key| key.role() == v1::Role::Root);
+    let state = status.vault.as_ref().map_or(v1::VaultState::None, v1::VaultStatus::state);
+    if let Some(token) = fresh {
+        return Some(format!("touchmark token init {}", token.name));
+    }
+    match (state, present) {
+        (v1::VaultState::None | v1::VaultState::Unspecified, Some(token)) => {
+            Some(format!("touchmark vault init --token {}", token.name))
+        }
+        (v1::VaultState::None | v1::VaultState::Unspecified, None) if status.tokens.is_empty() => Some(
+            "touchmark vault init --passphrase (or list a [[token]] in touchmarkd's configuration)"
+                .to_owned(),
+        ),
+        (v1::VaultState::None | v1::VaultState::Unspecified, None) => {
+            Some("touchmark doctor (no token is present)".to_owned())
+        }
+        (v1::VaultState::Locked, _) => Some("touchmark unlock".to_owned()),
+        (v1::VaultState::Open, Some(token)) if !root => {
+            Some(format!("touchmark key create root --token {}", token.name))
+        }
+        (v1::VaultState::Open, _) => {
+            let empty = status.vault.as_ref().is_some_and(|vault| vault.keys == 0);
+            empty.then(|| "touchmark init IMAGE".to_owned())
+        }
+    }
+}
+
+fn to_json(status: &v1::StatusResponse) -> Value {
+    json!({
+        "version": status.version,
+        "started_unix": status.started_unix,
+        "dev": status.dev,
+        "state_dir": status.state_dir,
+        "config_file": status.config_file,
+        "audit_seq": status.audit_seq,
+        "caller": status.caller.as_ref().map(|caller| json!({
+            "uid": caller.uid,
+            "user": caller.user,
+            "grants": caller.grants.iter().map(|grant| json!({
+                "repositories": grant.repositories,
+                "tags": grant.tags,
+                "actions": grant.actions,
+            })).collect::<Vec<_>>(),
+        })),
+        "vault": status.vault.as_ref().map(vault::to_json),
+        "tokens": status.tokens.iter().map(token::to_json).collect::<Vec<_>>(),
+        "warnings": status.warnings,
+        "next": next_step(status),
+    })
+}
+
+#[cfg(test)]
+mod tests;

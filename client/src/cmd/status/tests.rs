@@ -1,0 +1,54 @@
+use super::*;
+
+fn token(name: &str, presence: v1::TokenPresence, pin_state: &str) -> v1::Token {
+    v1::Token {
+        name: name.into(),
+        presence: presence.into(),
+        pin_state: pin_state.into(),
+        ..v1::Token::default()
+    }
+}
+
+fn status(tokens: Vec<v1::Token>, state: v1::VaultState, keys: u32) -> v1::StatusResponse {
+    let vault = v1::VaultStatus { state: state.into(), keys, ..v1::VaultStatus::default() };
+    v1::StatusResponse { tokens, vault: Some(vault), ..v1::StatusResponse::default() }
+}
+
+#[test]
+fn the_next_step_leads_from_nothing_to_the_first_signature() {
+    use v1::TokenPresence::{Absent, Present};
+    use v1::VaultState::{Locked, None as NoVault, Open};
+    let next = |status: v1::StatusResponse| next_step(&status).unwrap_or_default();
+
+    assert!(next(status(vec![], NoVault, 0)).starts_with("touchmark vault init --passphrase"));
+    assert!(next(status(vec![token("root", Absent, "")], NoVault, 0)).starts_with("touchmark doctor"));
+    assert_eq!(
+        next(status(vec![token("root", Present, "not-set")], NoVault, 0)),
+        "touchmark token init root"
+    );
+    let ready = token("root", Present, "ok");
+    assert_eq!(next(status(vec![ready.clone()], NoVault, 0)), "touchmark vault init --token root");
+    assert_eq!(next(status(vec![ready.clone()], Locked, 0)), "touchmark unlock");
+    assert_eq!(next(status(vec![ready.clone()], Open, 0)), "touchmark key create root --token root");
+    let mut with_root = ready;
+    with_root.keys.push(v1::Key { role: v1::Role::Root.into(), ..v1::Key::default() });
+    assert_eq!(next(status(vec![with_root.clone()], Open, 0)), "touchmark init IMAGE");
+    assert_eq!(next_step(&status(vec![with_root], Open, 1)), None);
+}
+
+#[test]
+fn dev_state_is_said() {
+    let mut status = status(vec![], v1::VaultState::Open, 0);
+    assert!(!in_words(&status).contains("--dev"));
+    status.dev = true;
+    assert!(in_words(&status).contains("made by --dev"));
+    assert_eq!(to_json(&status)["dev"], true);
+}
+
+#[test]
+fn a_control_character_from_the_daemon_stays_off_the_terminal() {
+    let mut status =
+        status(vec![token("a\u{1b}[2J", v1::TokenPresence::Absent, "")], v1::VaultState::None, 0);
+    status.warnings.push("\u{202e}".into());
+    assert!(in_words(&status).chars().all(|c| c == '\n' || (' '..='~').contains(&c)));
+}

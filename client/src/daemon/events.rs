@@ -1,0 +1,209 @@
+//! The one driver of event streams: shows what a call waits for, brings the secrets it asks for, returns its end.
+//! Dropping the future drops the stream, and with it the daemon's pending job.
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use tonic::Status;
+use touchmark_proto::reason::Reason;
+use touchmark_proto::v1;
+use touchmark_proto::v1::waiting::State;
+
+use super::{Daemon, failure, wording};
+use crate::error::Error;
+use crate::prompt::{PromptError, SECRET_MAX, Secret, Typed};
+
+/// How long a state may last before it is shown: most end sooner, and a touch that is cached is no news.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// One message of an event stream.
+pub trait Event {
+    /// What the stream ends with.
+    type Done;
+    /// What this message is.
+    fn step(self) -> Step<Self::Done>;
+}
+
+/// What a message is.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// The call waits for something.
+    Waiting(v1::Waiting),
+    /// The answer.
+    Done(T),
+    /// Something that a later version added.
+    Unknown,
+}
+
+macro_rules! event {
+    ($message:ident, $module:ident, $done:ident: $type:ty) => {
+        impl Event for v1::$message {
+            type Done = $type;
+            fn step(self) -> Step<$type> {
+                match self.event {
+                    Some(v1::$module::Event::Waiting(waiting)) => Step::Waiting(waiting),
+                    Some(v1::$module::Event::$done(done)) => Step::Done(done),
+                    None => Step::Unknown,
+                }
+            }
+        }
+    };
+}
+
+event!(SignEvent, sign_event, Signed: v1::Signed);
+event!(VaultEvent, vault_event, Status: v1::VaultStatus);
+event!(KeyEvent, key_event, Key: v1::Key);
+event!(TokenEvent, token_event, Token: v1::Token);
+event!(RootCertificateEvent, root_certificate_event, Certificate: v1::RootCertificate);
+
+/// What was asked for already, so that a second question for it is known as a refusal.
+#[derive(Default)]
+struct Asked {
+    tries: BTreeMap<(String, i32, String), i32>,
+    key_file: Option<Secret>,
+}
+
+impl Daemon {
+    /// Follows a stream to its answer.
+    ///
+    /// # Errors
+    /// The daemon's refusal, or why a secret that it asked for did not come.
+    pub async fn drive<E: Event>(
+        &self,
+        events: impl Stream<Item = Result<E, Status>>,
+    ) -> Result<E::Done, Error> {
+        self.follow(events, Asked::default()).await
+    }
+
+    /// Follows the stream of a call that asks for a key file, which is given once.
+    ///
+    /// # Errors
+    /// As [`Daemon::drive`].
+    pub async fn drive_with_key_file<E: Event>(
+        &self,
+        events: impl Stream<Item = Result<E, Status>>,
+        key_file: Secret,
+    ) -> Result<E::Done, Error> {
+        self.follow(events, Asked { key_file: Some(key_file), ..Asked::default() }).await
+    }
+
+    async fn follow<E: Event>(
+        &self,
+        events: impl Stream<Item = Result<E, Status>>,
+        mut asked: Asked,
+    ) -> Result<E::Done, Error> {
+        let mut events = pin!(events);
+        let mut unshown: Option<State> = None;
+        let mut early = None;
+        loop {
+            let next = match early.take() {
+                Some(next) => next,
+                None if unshown.is_none() => events.next().await,
+                None => match tokio::time::timeout(PATIENCE, events.next()).await {
+                    Ok(next) => next,
+                    Err(_) => {
+                        self.show(unshown.take());
+                        continue;
+                    }
+                },
+            };
+            let message = next
+                .ok_or_else(|| failure(Status::unavailable("the daemon ended the call without an answer")))?
+                .map_err(failure)?;
+            let waiting = match message.step() {
+                Step::Done(done) => return Ok(done),
+                Step::Waiting(v1::Waiting { state: Some(state) }) => state,
+                Step::Waiting(v1::Waiting { state: None }) | Step::Unknown => continue,
+            };
+            let State::NeedsPin(question) = waiting else {
+                unshown = Some(waiting);
+                continue;
+            };
+            unshown = None;
+            tokio::select! {
+                // The call may go on or end while the person thinks: the question is then void.
+                biased;
+                next = events.next() => early = Some(next),
+                answered = self.answer(question, &mut asked) => answered?,
+            }
+        }
+    }
+
+    fn show(&self, state: Option<State>) {
+        if let Some(state) = state {
+            let said = wording::of(&state);
+            self.out.waiting(said.state, &said.text, &said.fields);
+        }
+    }
+
+    async fn answer(&self, question: v1::NeedsPin, asked: &mut Asked) -> Result<(), Error> {
+        if question.kind() == v1::SecretKind::KeyFile {
+            let file = asked.key_file.take().ok_or_else(|| {
+                Error::new(
+                    Reason::InvalidField,
+                    "touchmarkd asks for a key file that this command does not have",
+                )
+            })?;
+            return self.send_secret(&question.handle, &file).await;
+        }
+        self.refuse_to_guess(&question, asked).await?;
+        let said = wording::of(&State::NeedsPin(question.clone()));
+        self.out.waiting(said.state, &said.text, &said.fields);
+        let max = usize::try_from(question.max_length).unwrap_or(SECRET_MAX).clamp(1, SECRET_MAX);
+        let typed = match question.kind() {
+            v1::SecretKind::NewPassphrase | v1::SecretKind::NewPin => Typed::Twice,
+            _ => Typed::Once,
+        };
+        let what = format!("{} of {}", question.kind().as_str_name(), question.token);
+        let secret = match self.prompter.secret(&wording::label(&question), max, typed).await {
+            Err(PromptError::Ended { .. }) if asked.was_asked(&question) => return Err(refused(&question)),
+            // One line serves every call of a command, as long as none refuses it.
+            Err(ended @ PromptError::Ended { .. }) => self.prompter.kept(&what).await.ok_or(ended)?,
+            other => other?,
+        };
+        asked.remember(&question);
+        self.prompter.keep(&what, &secret).await;
+        self.send_secret(&question.handle, &secret).await
+    }
+
+    /// A program is never asked twice for what was refused, and nobody spends the last try without a yes.
+    async fn refuse_to_guess(&self, question: &v1::NeedsPin, asked: &Asked) -> Result<(), Error> {
+        if asked.was_refused(question) {
+            if !self.prompter.is_person() {
+                return Err(refused(question));
+            }
+            self.out.warn(&wording::refused(question));
+        }
+        if question.kind() == v1::SecretKind::Pin && question.tries_left == 1 {
+            self.prompter.confirm_last_try(&question.token).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Asked {
+    fn key(question: &v1::NeedsPin) -> (String, i32, String) {
+        (question.token.clone(), question.kind, question.intent.clone())
+    }
+
+    fn remember(&mut self, question: &v1::NeedsPin) {
+        self.tries.insert(Self::key(question), question.tries_left);
+    }
+
+    fn was_asked(&self, question: &v1::NeedsPin) -> bool {
+        self.tries.contains_key(&Self::key(question))
+    }
+
+    /// Asked again with fewer tries left, or for a passphrase, which is never needed twice.
+    fn was_refused(&self, question: &v1::NeedsPin) -> bool {
+        let Some(before) = self.tries.get(&Self::key(question)) else { return false };
+        question.tries_left < *before || question.kind() == v1::SecretKind::Passphrase
+    }
+}
+
+fn refused(question: &v1::NeedsPin) -> Error {
+    let mut error = Error::new(Reason::WrongPin, wording::refused(question));
+    error.tries_left = u32::try_from(question.tries_left).ok();
+    error.hint("run it again on a terminal")
+}

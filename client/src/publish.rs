@@ -1,0 +1,353 @@
+//! Signing and publishing one repository: read what the server has, ask the daemon what it has, decide (`plan`),
+//! have it signed, send it, read it back. Lost races are run again on what won. Prints nothing.
+
+mod dev;
+mod init;
+pub mod plan;
+pub mod roles;
+mod send;
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use touchmark_proto::reason::Reason;
+use touchmark_proto::v1;
+use touchmark_tuf::{
+    Document as _, Expires, RoleName, Root, Sha256Digest, Snapshot, TargetName, Targets, Trusted, Verified,
+};
+
+use crate::context::Ctx;
+use crate::daemon::{Daemon, DocumentToSign, LastDocument, SignJob, SignedJob, failure};
+use crate::error::Error;
+use crate::image::Image;
+use crate::notary::Notary;
+use crate::reader::{Ground, View};
+
+pub use init::Choice;
+pub use plan::{Due, Goal};
+
+use plan::{Base, Next, State};
+use roles::{Keyring, Signing, choose};
+use send::{Files, Sent};
+
+/// How often a lost race is run again.
+const ATTEMPTS: u32 = 8;
+/// What clients of Notary have always given root documents.
+pub const ROOT_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// What they have always given targets, delegations and snapshots.
+pub const TARGETS_LIFE: Duration = Duration::from_secs(3 * 365 * 24 * 60 * 60);
+
+/// What ends within this time is due: half a year, as clients of Notary warn.
+pub const DUE: Duration = Duration::from_secs(182 * 24 * 60 * 60);
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The roles that were sent; none if the server had it all.
+    pub published: Vec<RoleName>,
+    /// What the daemon signed, in its words.
+    pub differences: Vec<String>,
+    /// The last audit row of it and its hash in hex.
+    pub audit: Option<(u64, String)>,
+    /// Attempts that somebody else won.
+    pub lost: u32,
+}
+
+/// One repository, the daemon that signs for it and the server that publishes it.
+#[derive(Debug)]
+pub struct Publisher<'a> {
+    ctx: &'a Ctx,
+    daemon: &'a Daemon,
+    image: &'a Image,
+    notary: Notary,
+}
+
+/// What has to be signed and sent for one goal.
+struct Work {
+    sign: Vec<(Signing, Targets, Base)>,
+    ready: Vec<(Signing, Vec<u8>)>,
+}
+
+impl<'a> Publisher<'a> {
+    /// For one image.
+    ///
+    /// # Errors
+    /// No usable trust server, or `POLICY_REFUSED` where dev state would be published beyond this machine.
+    pub async fn new(ctx: &'a Ctx, daemon: &'a Daemon, image: &'a Image) -> Result<Self, Error> {
+        let notary = ctx.notary(image)?;
+        if daemon.status().dev {
+            dev::refuse_dev(&notary.server().join("")).await?;
+        }
+        Ok(Self { ctx, daemon, image, notary })
+    }
+
+    /// Does what it takes until the server has it.
+    ///
+    /// # Errors
+    /// `NO_TRUST_DATA` for a repository without any; `KEY_UNKNOWN`; the daemon's refusal; the server's; after
+    /// several lost races `PUBLISH_CONFLICT`. What was signed is kept by the daemon.
+    pub async fn run(&self, goal: &Goal) -> Result<Report, Error> {
+        let mut report = Report::default();
+        for attempt in 0..ATTEMPTS {
+            let last = self.daemon.last(self.image.gun()).await?;
+            let Some(view) = self.current(goal, &last).await? else {
+                report.published.extend(self.send_first(goal).await?);
+                continue;
+            };
+            let trusted = &view.trusted;
+            let keys = self.daemon.key_list().await?;
+            let ring = Keyring::of(self.image.gun(), &keys);
+            let work = self.plan(goal, trusted, &last, &ring).await?;
+            if work.sign.is_empty() && work.ready.is_empty() && !snapshot_is_due(goal, trusted, &ring) {
+                return Ok(report);
+            }
+            let mut files = match self.sign(&work, &view, &last, &mut report).await {
+                // Another client of the same daemon was quicker.
+                Err(error) if is_race(&error) && attempt + 1 < ATTEMPTS => {
+                    report.lost += 1;
+                    send::pause(attempt).await;
+                    continue;
+                }
+                other => other?,
+            };
+            self.add_snapshot(&ring, Some(trusted), &last, &mut files, trusted.root(), &mut report).await?;
+            match send::send(&self.notary, self.image, files.clone()).await? {
+                Sent::Taken => {
+                    send::read_back(self.ctx, self.image, &files, goal).await?;
+                    report.published.extend(files.into_iter().map(|(role, _)| role));
+                    return Ok(report);
+                }
+                Sent::Conflict => {
+                    report.lost += 1;
+                    send::pause(attempt).await;
+                }
+            }
+        }
+        let message = format!("others published {} first, {ATTEMPTS} times in a row", self.image.gun());
+        Err(send::unpublished(self.image, Error::new(Reason::PublishConflict, message)))
+    }
+
+    /// Every tag that somebody has signed, by the server's documents.
+    ///
+    /// # Errors
+    /// `NO_TRUST_DATA`, or why the server's documents are not to be believed.
+    pub async fn signed_tags(&self) -> Result<Vec<TargetName>, Error> {
+        let view = server::current(self.ctx, self.image, self.ctx.now).await?.ok_or_else(|| {
+            Error::new(Reason::NoTrustData, format!("{} has no trust data on the server", self.image.gun()))
+        })?;
+        let tags: BTreeSet<&TargetName> =
+            view.trusted.walk().into_iter().flat_map(|(_, document)| document.targets.keys()).collect();
+        Ok(tags.into_iter().cloned().collect())
+    }
+
+    /// The server's documents. Those that have expired can be read to be refreshed, as they were before they did.
+    async fn current(&self, goal: &Goal, last: &[LastDocument]) -> Result<Option<View>, Error> {
+        let now = self.ctx.now;
+        match server::current(self.ctx, self.image, now).await {
+            Err(error) if error.reason == Reason::Expired && matches!(goal, Goal::Refresh(_)) => {
+                let ends = last.iter().filter_map(|last| server::own(last.file.clone()).ok());
+                let first = ends.map(|own| own.document.expires().instant()).min();
+                let before = first.filter(|end| *end < now).ok_or(error)?;
+                server::current(self.ctx, self.image, before).await
+            }
+            other => other,
+        }
+    }
+
+    async fn plan(
+        &self,
+        goal: &Goal,
+        trusted: &Trusted,
+        last: &[LastDocument],
+        ring: &Keyring,
+    ) -> Result<Work, Error> {
+        let targets = trusted
+            .document(&RoleName::Targets)
+            .ok_or_else(|| Error::internal(format!("{} has no targets document", self.image.gun())))?;
+        let given = self.given().await?;
+        let expires = Expires::at(self.ctx.now.plus(TARGETS_LIFE));
+        let mut work = Work { sign: Vec::new(), ready: Vec::new() };
+        for signing in choose(self.image.gun(), goal, ring, trusted.root(), targets)? {
+            let server = server::held(trusted, &signing.role);
+            let daemon = match last.iter().find(|last| last.role == signing.role) {
+                None => None,
+                Some(last) => {
+                    let own = server::own(last.file.clone())?;
+                    let none = server::Given::default();
+                    let given = given.get(&signing.role).unwrap_or(&none);
+                    let lineage =
+                        server::lineage(&self.notary, &signing, server.as_ref(), &own, given).await?;
+                    Some((own, lineage))
+                }
+            };
+            let state = State { role: signing.role.clone(), server, daemon };
+            match plan::next(&state, goal, &expires).map_err(|cause| planning(&cause))? {
+                Next::Nothing => {}
+                Next::Publish(file) => work.ready.push((signing, file)),
+                Next::Sign { document, base } => work.sign.push((signing, document, base)),
+            }
+        }
+        Ok(work)
+    }
+
+    /// What the daemon has signed under which version.
+    async fn given(&self) -> Result<BTreeMap<RoleName, server::Given>, Error> {
+        let request = v1::LedgerRequest { gun: self.image.gun().to_string() };
+        let entries = self.daemon.daemon().ledger(request).await.map_err(failure)?.into_inner().entries;
+        let mut given: BTreeMap<RoleName, server::Given> = BTreeMap::new();
+        for entry in entries.into_iter().filter(|entry| entry.state != "void") {
+            if let (Ok(role), Ok(digest)) =
+                (entry.role.parse(), <[u8; 32]>::try_from(entry.sha256.as_slice()))
+            {
+                given.entry(role).or_default().insert(entry.version, Sha256Digest::from_bytes(digest));
+            }
+        }
+        Ok(given)
+    }
+
+    /// Has everything signed that needs it, in one request, and puts the files together.
+    async fn sign(
+        &self,
+        work: &Work,
+        view: &View,
+        last: &[LastDocument],
+        report: &mut Report,
+    ) -> Result<Files, Error> {
+        let trusted = &view.trusted;
+        let mut files = Files::new();
+        for (signing, file) in &work.ready {
+            send::check::<Targets>(signing, file).map_err(|cause| {
+                Error::internal(format!("{}, signed before, does not verify any more: {cause}", signing.role))
+                    .hint(format!("touchmark refresh {} --all", self.image.familiar()))
+            })?;
+            files.push((signing.role.clone(), file.clone()));
+        }
+        if work.sign.is_empty() {
+            return Ok(files);
+        }
+        let bytes: Vec<Vec<u8>> = work.sign.iter().map(|(_, document, _)| document.write()).collect();
+        let documents = work.sign.iter().zip(&bytes).map(|((signing, _, _), bytes)| DocumentToSign {
+            role: signing.role.clone(),
+            keys: signing.with.clone(),
+            bytes: bytes.clone(),
+        });
+        let mut job = SignJob {
+            gun: self.image.gun().clone(),
+            documents: documents.collect(),
+            bases: self.bases(work, trusted, last).await?,
+            accept_root: accept(view, last),
+        };
+        let signed = match self.daemon.sign(&job).await {
+            Err(error) if error.reason == Reason::BaseUnknown => {
+                // After a restore the daemon wants to see the server's documents before it goes on.
+                job.bases = every_base(trusted);
+                self.daemon.sign(&job).await?
+            }
+            other => other?,
+        };
+        for ((signing, _, _), (bytes, signed)) in work.sign.iter().zip(bytes.iter().zip(&signed.documents)) {
+            let file = send::file::<Targets>(signing, bytes, &signed.signatures)?;
+            files.push((signing.role.clone(), file));
+        }
+        note(report, signed);
+        Ok(files)
+    }
+
+    /// The server's files that the daemon does not know: root chain first, then parents before delegations.
+    async fn bases(&self, work: &Work, trusted: &Trusted, last: &[LastDocument]) -> Result<Files, Error> {
+        let known = |role: &RoleName| last.iter().find(|last| last.role == *role);
+        let root = known(&RoleName::Root).map(|last| last.version);
+        let mut bases = server::root_chain(&self.notary, trusted, root).await?;
+        let mut wanted: Vec<&RoleName> = vec![&RoleName::Targets];
+        wanted.extend(
+            work.sign.iter().map(|(signing, _, _)| &signing.role).filter(|role| **role != RoleName::Targets),
+        );
+        for role in wanted {
+            let Some(held) = server::held(trusted, role) else { continue };
+            let version = held.document.version().get();
+            // Also the same version: the daemon learns that its own was published, or that another was.
+            let is_news = known(role)
+                .is_none_or(|last| last.version < version || last.unpublished && last.version == version);
+            if is_news {
+                bases.push((role.clone(), held.file));
+            }
+        }
+        Ok(bases)
+    }
+
+    /// Adds the snapshot where its key is in the vault.
+    async fn add_snapshot(
+        &self,
+        ring: &Keyring,
+        trusted: Option<&Trusted>,
+        last: &[LastDocument],
+        files: &mut Files,
+        root: &Verified<Root>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        let Some(signing) = ring.base_role(&RoleName::Snapshot, root) else { return Ok(()) };
+        let last = last.iter().find(|last| last.role == RoleName::Snapshot);
+        let expires = Expires::at(self.ctx.now.plus(TARGETS_LIFE));
+        let (bytes, document, bases) =
+            send::snapshot_job(&signing, trusted, last, files, root.file(), expires)?;
+        let signed = self.daemon.sign(&send::job(self.image, document, bases)).await?;
+        let signatures =
+            signed.documents.first().map(|document| document.signatures.clone()).unwrap_or_default();
+        let file = send::file::<Snapshot>(&signing, &bytes, &signatures)?;
+        files.push((RoleName::Snapshot, file));
+        note(report, signed);
+        Ok(())
+    }
+}
+
+/// Whether the vault's own snapshot has to be signed again although nothing else is.
+fn snapshot_is_due(goal: &Goal, trusted: &Trusted, ring: &Keyring) -> bool {
+    let Goal::Refresh(due) = goal else { return false };
+    let is_ours = ring.base_role(&RoleName::Snapshot, trusted.root()).is_some();
+    is_ours && trusted.snapshot_doc().is_some_and(|snapshot| due.covers(snapshot.expires()))
+}
+
+/// The root of a repository that the daemon has not seen: the one that this client goes by, and why.
+fn accept(view: &View, last: &[LastDocument]) -> Option<v1::RootAcceptance> {
+    if last.iter().any(|last| last.role == RoleName::Root) {
+        return None;
+    }
+    let pinned_key_ids = match view.ground {
+        Ground::FirstUse => Vec::new(),
+        Ground::Known | Ground::Pinned => view.root_key_ids().iter().map(ToString::to_string).collect(),
+    };
+    Some(v1::RootAcceptance { first_use: pinned_key_ids.is_empty(), pinned_key_ids })
+}
+
+/// Whether the daemon's documents changed between reading and signing them.
+fn is_race(error: &Error) -> bool {
+    matches!(
+        error.reason,
+        Reason::VersionReused | Reason::VersionRegression | Reason::BaseUnknown | Reason::Conflict
+    )
+}
+
+fn every_base(trusted: &Trusted) -> Files {
+    let mut bases = vec![(RoleName::Root, trusted.root().file().to_vec())];
+    let targets = trusted.document(&RoleName::Targets);
+    bases.extend(targets.map(|document| (RoleName::Targets, document.file().to_vec())));
+    let delegations = targets.into_iter().flat_map(|document| &document.delegations.roles);
+    for name in delegations.map(|role| RoleName::from(role.name.clone())) {
+        bases.extend(trusted.document(&name).map(|document| (name.clone(), document.file().to_vec())));
+    }
+    bases
+}
+
+fn note(report: &mut Report, signed: SignedJob) {
+    report.differences.extend(signed.differences);
+    report.audit = Some(signed.audit);
+}
+
+fn planning(cause: &plan::PlanError) -> Error {
+    let reason = match cause {
+        plan::PlanError::DelegationsConflict { .. } => Reason::PublishConflict,
+        plan::PlanError::LastVersion { .. } | plan::PlanError::Edit { .. } => Reason::InvalidDocument,
+    };
+    Error::new(reason, cause.to_string())
+}

@@ -1,0 +1,177 @@
+//! From signatures to a published repository: put files together, check them as every reader will, send them, read
+//! them back.
+use std::time::Duration;
+
+use touchmark_proto::reason::Reason;
+use touchmark_tuf::{
+    Document, Expires, Ring, RoleName, Signature, Snapshot, Trusted, Unverified, assemble, next_snapshot,
+};
+
+use super::plan::{Goal, State};
+use super::roles::Signing;
+use super::server;
+use crate::context::Ctx;
+use crate::daemon::{DocumentToSign, LastDocument, SignJob};
+use crate::error::Error;
+use crate::image::Image;
+use crate::notary::Notary;
+
+/// The shortest and the longest pause before another attempt.
+const PAUSE: std::ops::Range<u64> = 50..400;
+
+/// Files as they are sent, the root first.
+pub(super) type Files = Vec<(RoleName, Vec<u8>)>;
+
+/// Puts a signed document into its file and verifies that file as a reader would.
+///
+/// # Errors
+/// `INTERNAL`: the daemon signed something else than it was given. Nothing was sent.
+pub(super) fn file<D: Document>(
+    signing: &Signing,
+    signed: &[u8],
+    signatures: &[Signature],
+) -> Result<Vec<u8>, Error> {
+    let broken = |cause: &dyn std::fmt::Display| {
+        Error::internal(format!("what touchmarkd signed for {} does not verify: {cause}", signing.role))
+    };
+    let file = assemble(signed, signatures).map_err(|cause| broken(&cause))?;
+    check::<D>(signing, &file).map_err(|cause| broken(&cause))?;
+    Ok(file)
+}
+
+/// Verifies a file under its role's keys.
+pub(super) fn check<D: Document>(signing: &Signing, file: &[u8]) -> Result<(), String> {
+    let parsed = Unverified::<D>::parse(file).map_err(|cause| cause.to_string())?;
+    let verified =
+        parsed.verify(&signing.role_keys, &signing.keys, &Ring).map_err(|cause| cause.to_string())?;
+    if !verified.is_go_form() {
+        return Err("the trust server would write it differently".to_owned());
+    }
+    Ok(())
+}
+
+/// The snapshot for a repository whose snapshot key the vault holds: lists the files that are about to be sent.
+pub(super) fn snapshot_job(
+    signing: &Signing,
+    trusted: Option<&Trusted>,
+    last: Option<&LastDocument>,
+    files: &Files,
+    root: &[u8],
+    expires: Expires,
+) -> Result<(Vec<u8>, DocumentToSign, Files), Error> {
+    let server = trusted.and_then(Trusted::snapshot_doc);
+    let own = last
+        .map(|last| Unverified::<Snapshot>::parse(&last.file))
+        .transpose()
+        .map_err(|cause| Error::internal(format!("touchmarkd's last snapshot cannot be read: {cause}")))?;
+    let own = own.as_ref().map(Unverified::document_unverified);
+    // The server's list, on the higher of the two versions.
+    let base = match (server, own) {
+        (Some(server), Some(own)) => {
+            Some(Snapshot { version: server.version.max(own.version), ..(**server).clone() })
+        }
+        (server, own) => server.map(|server| (**server).clone()).or_else(|| own.cloned()),
+    };
+    let listed: Vec<(RoleName, &[u8])> = std::iter::once((RoleName::Root, root))
+        .chain(files.iter().map(|(role, file)| (role.clone(), file.as_slice())))
+        .collect();
+    let bytes = next_snapshot(base.as_ref(), &listed, expires)
+        .map_err(|cause| Error::internal(format!("the next snapshot: {cause}")))?
+        .write();
+    let is_newer = |server: &Snapshot| own.is_none_or(|own| own.version() < server.version());
+    let bases = server
+        .filter(|document| is_newer(document))
+        .map(|document| (RoleName::Snapshot, document.file().to_vec()))
+        .into_iter()
+        .collect();
+    let document =
+        DocumentToSign { role: RoleName::Snapshot, keys: signing.with.clone(), bytes: bytes.clone() };
+    Ok((bytes, document, bases))
+}
+
+/// A job of one document.
+pub(super) fn job(image: &Image, document: DocumentToSign, bases: Files) -> SignJob {
+    SignJob { gun: image.gun().clone(), documents: vec![document], bases, accept_root: None }
+}
+
+/// How an upload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The server took it.
+    Taken,
+    /// Somebody else was first.
+    Conflict,
+}
+
+/// Sends files. What was signed stays with the daemon, so every failure can be mended by `publish`.
+///
+/// # Errors
+/// The server's refusal, with `touchmark publish IMAGE` as the next step.
+pub(super) async fn send(notary: &Notary, image: &Image, files: Files) -> Result<Sent, Error> {
+    match notary.publish(files).await {
+        Ok(()) => Ok(Sent::Taken),
+        Err(cause) if cause.is_conflict() => Ok(Sent::Conflict),
+        Err(cause) => Err(unpublished(image, cause.into())),
+    }
+}
+
+/// The same error, saying that the signatures wait in the daemon.
+pub(super) fn unpublished(image: &Image, error: Error) -> Error {
+    let hint = format!("touchmark publish {}", image.familiar());
+    let hint = match &error.hint {
+        Some(first) => format!("{first}; then {hint}"),
+        None => hint,
+    };
+    let message = format!("signed, but not published: {}", error.message);
+    Error { message, ..error }.hint(hint)
+}
+
+/// Reads the repository back as any reader would, and looks for what was sent: the very bytes, or a newer document
+/// that keeps it.
+///
+/// # Errors
+/// Why it cannot be read, or `PUBLISH_CONFLICT` where it is not there.
+pub(super) async fn read_back(ctx: &Ctx, image: &Image, sent: &Files, goal: &Goal) -> Result<(), Error> {
+    let view = server::current(ctx, image, ctx.now).await?.ok_or_else(|| {
+        Error::new(Reason::PublishConflict, format!("the trust server lost {}", image.gun()))
+    })?;
+    let trusted = view.trusted;
+    for (role, file) in sent {
+        let is_there = match role {
+            RoleName::Targets | RoleName::Delegation(_) => holds(&trusted, role, file, goal),
+            RoleName::Root => trusted.root().file() == file,
+            RoleName::Snapshot | RoleName::Timestamp => true,
+        };
+        if !is_there {
+            return Err(Error::new(
+                Reason::PublishConflict,
+                format!("the trust server took {role} of {} and serves something else", image.gun()),
+            )
+            .hint(format!("touchmark publish {}", image.familiar())));
+        }
+    }
+    Ok(())
+}
+
+fn holds(trusted: &Trusted, role: &RoleName, file: &[u8], goal: &Goal) -> bool {
+    let Some(server) = server::held(trusted, role) else { return false };
+    if server.file == file {
+        return true;
+    }
+    let Ok(sent) = server::own(file.to_vec()) else { return false };
+    let goal = match goal {
+        Goal::Apply(_) => goal,
+        Goal::Refresh(_) | Goal::Publish => &Goal::Publish,
+    };
+    let state = State { role: role.clone(), server: Some(server.clone()), daemon: None };
+    // Somebody published on top of it at once: our changes must still be in there.
+    server.document.version() > sent.document.version()
+        && super::plan::next(&state, goal, sent.document.expires()) == Ok(super::plan::Next::Nothing)
+}
+
+/// Waits a little, at random, so that those who raced do not race again.
+pub(super) async fn pause(attempt: u32) {
+    let span = (PAUSE.end - PAUSE.start) << attempt.min(3);
+    let random = u64::from(getrandom::u32().unwrap_or_default());
+    tokio::time::sleep(Duration::from_millis(PAUSE.start + random % span)).await;
+}

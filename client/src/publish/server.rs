@@ -1,0 +1,137 @@
+//! What the trust server has of a repository: its verified current documents, and earlier ones by version to find
+//! out what of the daemon's was ever published.
+use std::collections::BTreeMap;
+
+use touchmark_proto::reason::Reason;
+use touchmark_tuf::{
+    Document as _, Instant, Ring, RoleName, Sha256Digest, Targets, Trusted, Unverified, Version, limits,
+};
+
+use super::plan::{Held, Lineage};
+use super::roles::Signing;
+use crate::context::Ctx;
+use crate::error::Error;
+use crate::http::{Deadline, TOTAL};
+use crate::image::Image;
+use crate::notary::{Notary, NotaryError, Which};
+use crate::reader::{Freshness, Reader, View};
+
+/// How many versions back the last published one is looked for. Each is one that was signed here and never sent.
+const LOOK_BACK: u64 = 64;
+
+/// Versions that the daemon has given out for one role, and the digests of what it signed under them.
+pub(super) type Given = BTreeMap<u64, Sha256Digest>;
+
+/// The server's current documents, verified as every reader does at the time `now`; `None` if it has none of this
+/// repository. What only the cache knows is no ground to sign on.
+pub(super) async fn current(ctx: &Ctx, image: &Image, now: Instant) -> Result<Option<View>, Error> {
+    let (notary, pins) = (ctx.notary(image)?, ctx.pins()?);
+    let reader = Reader { notary: &notary, trust_dir: &ctx.trust_dir, pins: &pins, now, out: &ctx.out };
+    let view = match reader.read().await {
+        Ok(view) => view,
+        Err(error) if error.reason == Reason::NoTrustData => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Freshness::Cache(why) = &view.freshness else { return Ok(Some(view)) };
+    let cap = limits::file_bytes(&RoleName::Root);
+    match notary.file(&RoleName::Root, Which::Current, cap, Deadline::after(TOTAL)).await {
+        Err(NotaryError::NotFound { .. }) => Ok(None),
+        _ => Err(Error::new(
+            Reason::TrustServerUnreachable,
+            format!("{} is not there: {why}", notary.server()),
+        )
+        .hint("touchmark doctor")),
+    }
+}
+
+/// A role's document as the server has it.
+pub(super) fn held(trusted: &Trusted, role: &RoleName) -> Option<Held> {
+    let verified = trusted.document(role)?;
+    Some(Held {
+        document: (**verified).clone(),
+        signed: verified.signed_bytes().to_vec(),
+        file: verified.file().to_vec(),
+    })
+}
+
+/// Reads a document of the daemon. It checked the signatures itself, and they are checked again before it is sent.
+pub(super) fn own(file: Vec<u8>) -> Result<Held, Error> {
+    let parsed = Unverified::<Targets>::parse(&file)
+        .map_err(|cause| Error::internal(format!("touchmarkd's last document cannot be read: {cause}")))?;
+    Ok(Held { document: parsed.document_unverified().clone(), signed: parsed.signed_bytes().to_vec(), file })
+}
+
+/// Whether the server ever had the daemon's document, and which was the last one before it that it had.
+pub(super) async fn lineage(
+    notary: &Notary,
+    signing: &Signing,
+    server: Option<&Held>,
+    daemon: &Held,
+    given: &Given,
+) -> Result<Lineage, Error> {
+    let Some(server) = server else { return Ok(Lineage::Unpublished(None)) };
+    if server.signed == daemon.signed {
+        return Ok(Lineage::Published);
+    }
+    let newest = daemon.document.version().get();
+    for number in (1..=newest).rev().take(usize::try_from(LOOK_BACK).unwrap_or(usize::MAX)) {
+        let Ok(version) = Version::try_from(number) else { continue };
+        let found = if server.document.version() == version {
+            Some(server.clone())
+        } else {
+            by_version(notary, signing, version).await?
+        };
+        let Some(found) = found else { continue };
+        let ours = match given.get(&number) {
+            Some(digest) => Sha256Digest::of(&found.signed) == *digest,
+            // Nobody signed that version here, so the daemon once took it as its base; its last one it did sign.
+            None => number < newest || found.signed == daemon.signed,
+        };
+        match (ours, number == newest) {
+            (true, true) => return Ok(Lineage::Published),
+            (true, false) => return Ok(Lineage::Unpublished(Some(found.document))),
+            (false, _) => {}
+        }
+    }
+    Ok(Lineage::Unpublished(None))
+}
+
+/// An earlier document, if the server still has it and the role's present keys signed it.
+async fn by_version(notary: &Notary, signing: &Signing, version: Version) -> Result<Option<Held>, Error> {
+    let cap = limits::file_bytes(&signing.role);
+    let file = match notary.file(&signing.role, Which::Version(version), cap, Deadline::after(TOTAL)).await {
+        Ok(file) => file,
+        Err(NotaryError::NotFound { .. }) => return Ok(None),
+        Err(cause) => return Err(cause.into()),
+    };
+    let verified = Unverified::<Targets>::parse(&file)
+        .ok()
+        .and_then(|parsed| parsed.verify(&signing.role_keys, &signing.keys, &Ring).ok())
+        .filter(|verified| verified.version() == version);
+    Ok(verified.map(|verified| Held {
+        signed: verified.signed_bytes().to_vec(),
+        document: verified.into_document(),
+        file,
+    }))
+}
+
+/// The roots between the daemon's and the server's current one, oldest first, as the daemon has to see them.
+pub(super) async fn root_chain(
+    notary: &Notary,
+    trusted: &Trusted,
+    daemon: Option<u64>,
+) -> Result<Vec<(RoleName, Vec<u8>)>, Error> {
+    let current = trusted.root().version().get();
+    let mut chain = Vec::new();
+    // A daemon that has none starts from the current one.
+    for number in daemon.map_or(current, |number| number + 1)..current {
+        let Ok(version) = Version::try_from(number) else { continue };
+        let cap = limits::file_bytes(&RoleName::Root);
+        let file = notary.file(&RoleName::Root, Which::Version(version), cap, Deadline::after(TOTAL)).await?;
+        chain.push((RoleName::Root, file));
+    }
+    if daemon.is_none_or(|number| number < current) {
+        chain.push((RoleName::Root, trusted.root().file().to_vec()));
+    }
+    Ok(chain)
+}

@@ -1,0 +1,59 @@
+//! The signed heads of the audit: every hundred rows, and whenever the vault closes, the vault's audit key signs
+//! where the record stands. A cut tail or a rewritten record then shows.
+
+use touchmark_proto::audit::head_message;
+use touchmark_tuf::verify::verify_p256;
+
+use crate::app::App;
+use crate::store::keys::KeyRecord;
+use crate::store::{StoreError, Tx};
+use crate::unlock::{UnlockError, blocking};
+use crate::vault::{KeyRole, VaultError};
+
+/// Rows between two signed heads.
+const EVERY: u64 = 100;
+
+impl App {
+    /// Signs the head where the last signed one is far enough back. Failures are logged: the record itself stands.
+    pub(crate) async fn sign_head_if_due(&self) {
+        let due = self
+            .store()
+            .read(|view| {
+                let signed = view.signed_heads()?.last().map_or(0, |head| head.seq);
+                Ok::<_, StoreError>(view.audit_head()?.seq.saturating_sub(signed) >= EVERY)
+            })
+            .await;
+        let signed = match due {
+            Ok(true) if self.vault().is_open() => self.sign_head().await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = signed {
+            tracing::error!(%error, "the head of the audit could not be signed");
+        }
+    }
+
+    /// Signs the head as it is now; without an audit key there is nothing to do.
+    pub(crate) async fn sign_head(&self) -> Result<(), UnlockError> {
+        let (head, keys) =
+            self.store().read(|view| Ok::<_, StoreError>((view.audit_head()?, view.keys()?))).await?;
+        let Some(KeyRecord { id, public, .. }) = keys.into_iter().find(|key| key.role == KeyRole::Audit)
+        else {
+            return Ok(());
+        };
+        let message = head_message(head.seq, &head.hash);
+        let vault = std::sync::Arc::clone(self.vault());
+        let point = public.p256_point().ok_or(VaultError::NotP256)?;
+        let signature = blocking(move || {
+            let signature = vault.sign(&id, &message)?;
+            if !verify_p256(&point, &message, &signature) {
+                return Err(VaultError::Mismatch(id).into());
+            }
+            Ok(signature)
+        })
+        .await?;
+        let spki = public.spki().map_err(|_| VaultError::NotP256)?;
+        let job = move |tx: &Tx<'_>| tx.keep_head(&head, &id, &spki, signature.as_bytes());
+        self.store().write(job).await.map_err(|error: StoreError| error.into())
+    }
+}

@@ -1,0 +1,109 @@
+//! The door: the socket's place, who knocks, how many may stand in it, and what their first bytes mean.
+//!
+//! A peer's credentials are read before any of its bytes. The first 24 bytes then say which of two things a
+//! connection is: HTTP/2 goes on to the gRPC server, `TMSECRET` carries one secret (see [`crate::secret`]).
+//! Nothing here knows what is asked.
+
+mod bind;
+mod error;
+mod folder;
+mod peer;
+mod preface;
+mod register;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+pub use bind::{Bound, Place, activated};
+pub use error::ListenError;
+pub use folder::{Opening, prepare};
+pub use peer::{Peer, Peers};
+pub use preface::Preface;
+pub use register::{Caps, InFlight, Member, Register, Requests};
+pub use stream::{Conn, ConnInfo};
+
+use crate::secret::Prompts;
+
+/// How long a peer may take for its first 24 bytes.
+const PREFACE_TIME: Duration = Duration::from_secs(2);
+/// How often connections without a request are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+/// A pause after the kernel refused a connection (no descriptors left).
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the accept loop needs.
+#[derive(Clone)]
+pub struct Door {
+    /// Who may come in.
+    pub peers: Arc<dyn Peers>,
+    /// Who is in.
+    pub register: Arc<Register>,
+    /// Which secrets are waited for.
+    pub prompts: Arc<Prompts>,
+}
+
+impl Door {
+    /// Accepts connections until the receiver of `grpc` is gone. Each connection is looked at in a task of its
+    /// own, so that a slow one keeps nobody waiting.
+    pub async fn accept(self, listener: UnixListener, grpc: mpsc::Sender<std::io::Result<Conn>>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = grpc.closed() => return,
+                _ = sweep.tick() => self.register.close_idle(),
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        tokio::spawn(self.clone().receive(stream, grpc.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(REFUSED_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn receive(self, mut stream: UnixStream, grpc: mpsc::Sender<std::io::Result<Conn>>) {
+        let credentials = match stream.peer_cred() {
+            Ok(credentials) => credentials,
+            Err(error) => return tracing::warn!(%error, "a peer without credentials was closed"),
+        };
+        // Registered before anything is awaited: a peer that says nothing counts, and can be closed for another.
+        let member = self.register.enter(credentials.uid());
+        let (uid, gid) = (credentials.uid(), credentials.gid());
+        let peers = Arc::clone(&self.peers);
+        // The user database may be a directory service.
+        let Ok(peer) = tokio::task::spawn_blocking(move || peers.peer(uid, gid)).await else { return };
+        if !peer.admitted {
+            member.is_stranger();
+        }
+        let first = tokio::select! {
+            first = tokio::time::timeout(PREFACE_TIME, preface::read(&mut stream)) => first,
+            () = member.closed() => return,
+        };
+        match first {
+            Ok(Ok(Preface::Http2(bytes))) => {
+                let conn = Conn::new(stream, bytes, Arc::new(peer), member);
+                // The server is going down when nobody takes it.
+                drop(grpc.send(Ok(conn)).await);
+            }
+            Ok(Ok(Preface::Secret(handle))) => {
+                tokio::select! {
+                    () = self.prompts.receive(stream, handle, &peer.caller) => (),
+                    () = member.closed() => (),
+                }
+            }
+            Ok(Ok(Preface::Unknown)) => tracing::debug!(uid, "a peer speaks neither HTTP/2 nor TMSECRET"),
+            Ok(Err(error)) => tracing::debug!(uid, %error, "a peer left before it said anything"),
+            Err(_) => tracing::debug!(uid, "a peer said nothing in time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

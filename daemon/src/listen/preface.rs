@@ -1,0 +1,46 @@
+//! What the first 24 bytes of a connection say.
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::secret::Handle;
+
+/// Bytes of a preface.
+pub(super) const LEN: usize = 24;
+/// RFC 9113 section 3.4.
+const HTTP2: &[u8; LEN] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A one-time handle of 16 bytes follows.
+const SECRET: &[u8; 8] = b"TMSECRET";
+
+/// What a connection is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Preface {
+    /// gRPC; the bytes belong to it.
+    Http2([u8; LEN]),
+    /// One secret for whoever waits under this handle.
+    Secret(Handle),
+    /// Neither.
+    Unknown,
+}
+
+impl Preface {
+    /// Reads the meaning of 24 bytes.
+    #[must_use]
+    pub fn of(bytes: [u8; LEN]) -> Self {
+        if bytes == *HTTP2 {
+            return Self::Http2(bytes);
+        }
+        match bytes.split_first_chunk() {
+            Some((SECRET, rest)) => {
+                rest.try_into().map_or(Self::Unknown, |handle| Self::Secret(Handle::from_bytes(handle)))
+            }
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Reads exactly 24 bytes.
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Preface> {
+    let mut bytes = [0; LEN];
+    stream.read_exact(&mut bytes).await?;
+    Ok(Preface::of(bytes))
+}

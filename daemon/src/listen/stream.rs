@@ -1,0 +1,113 @@
+//! A connection on its way to the gRPC server: what was read of it already comes first, and it ends when the
+//! register says so.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::transport::server::Connected;
+
+use super::Peer;
+use super::preface::LEN as PREFACE_LEN;
+use super::register::{Member, Requests};
+
+/// An accepted connection of a known peer.
+#[derive(Debug)]
+pub struct Conn {
+    stream: UnixStream,
+    preface: [u8; PREFACE_LEN],
+    given: usize,
+    closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    info: ConnInfo,
+    /// Gives its place back when the connection ends.
+    _member: Member,
+}
+
+/// What every request of a connection carries.
+#[derive(Clone, Debug)]
+pub struct ConnInfo {
+    /// Who calls.
+    pub peer: Arc<Peer>,
+    /// Where its requests are counted.
+    pub requests: Requests,
+}
+
+impl Conn {
+    pub(super) fn new(
+        stream: UnixStream,
+        preface: [u8; PREFACE_LEN],
+        peer: Arc<Peer>,
+        member: Member,
+    ) -> Self {
+        let info = ConnInfo { peer, requests: member.requests() };
+        let closing = Box::pin(member.closing().cancelled_owned());
+        Self { stream, preface, given: 0, closing, info, _member: member }
+    }
+
+    /// Fails once the register wants the connection closed; else arranges to be woken then.
+    fn is_open(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.closing.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl Connected for Conn {
+    type ConnectInfo = ConnInfo;
+
+    fn connect_info(&self) -> ConnInfo {
+        self.info.clone()
+    }
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.is_open(cx)?;
+        let rest = self.preface.get(self.given..).unwrap_or_default();
+        if !rest.is_empty() && buf.remaining() > 0 {
+            let part = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
+            buf.put_slice(part);
+            let given = part.len();
+            self.given += given;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_open(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.is_open(cx)?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

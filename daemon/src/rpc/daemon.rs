@@ -1,0 +1,205 @@
+//! Service `Daemon`: the status, and the ledger.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use touchmark_proto::convert;
+use touchmark_proto::reason::{Reason, Refusal};
+use touchmark_proto::v1;
+use tracing::Instrument as _;
+
+use super::Service;
+use super::call::Call;
+use super::desk::Events;
+use crate::app::{App, Kind};
+use crate::audit::Event;
+use crate::ledger::{Entry, LedgerError, Slot};
+use crate::policy::{Action, Caller, Decision, Grant};
+use crate::store::{StoreError, Tx};
+
+/// How often a watched status is compared with what was sent last.
+const WATCH_STEP: Duration = Duration::from_millis(250);
+/// The longest reason for letting a version go, in bytes.
+const REASON_MAX: usize = 1000;
+
+#[tonic::async_trait]
+impl v1::daemon_server::Daemon for Service {
+    async fn status(
+        &self,
+        request: Request<v1::StatusRequest>,
+    ) -> Result<Response<v1::StatusResponse>, Status> {
+        let call = Call::of(&request)?;
+        let status = self.0.status(&call.caller).await;
+        status.map(Response::new).map_err(|error| self.0.refused(&call, error.into()))
+    }
+
+    type WatchStream = Events<v1::StatusResponse>;
+
+    async fn watch(
+        &self,
+        request: Request<v1::StatusRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let call = Call::of(&request)?;
+        let app = self.0.clone();
+        let (events, stream) = mpsc::channel(1);
+        let task = async move {
+            let mut last = None;
+            let mut step = tokio::time::interval(WATCH_STEP);
+            while !events.is_closed() {
+                step.tick().await;
+                let now = app.status(&call.caller).await.map_err(|error| app.refused(&call, error.into()));
+                let failed = now.is_err();
+                if failed || now.as_ref().ok() != last.as_ref() {
+                    last = now.as_ref().ok().cloned();
+                    if events.send(now).await.is_err() || failed {
+                        return;
+                    }
+                }
+            }
+        };
+        tokio::spawn(task.in_current_span());
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn ledger(
+        &self,
+        request: Request<v1::LedgerRequest>,
+    ) -> Result<Response<v1::LedgerResponse>, Status> {
+        let call = Call::of(&request)?;
+        let entries = self.0.ledger_for(&call.caller, &request.get_ref().gun).await;
+        let entries = entries.map_err(|refusal| self.0.refused(&call, refusal))?;
+        Ok(Response::new(v1::LedgerResponse { entries }))
+    }
+
+    async fn release_ledger(
+        &self,
+        request: Request<v1::ReleaseLedgerRequest>,
+    ) -> Result<Response<v1::ReleaseLedgerResponse>, Status> {
+        let call = Call::of(&request)?;
+        let released = self.0.let_go(&call.caller, request.into_inner()).await;
+        released.map_err(|refusal| self.0.refused(&call, refusal))?;
+        Ok(Response::new(v1::ReleaseLedgerResponse {}))
+    }
+}
+
+impl App {
+    async fn status(&self, caller: &Caller) -> Result<v1::StatusResponse, StoreError> {
+        let (audit_seq, behind) = self
+            .store()
+            .read(|view| Ok::<_, StoreError>((view.audit_head()?.seq, view.clock_behind_ms()?)))
+            .await?;
+        let vault = self.vault_message().await?;
+        let mut warnings = self.hardening().warnings();
+        if self.kind() == Kind::Dev {
+            warnings.push("this is a dev state: its keys protect nothing".to_owned());
+        }
+        if vault.ways.len() == 1 {
+            warnings.push(
+                "there is one way to open the vault; add another: touchmark vault token add NAME".to_owned(),
+            );
+        }
+        if let Some(ms) = behind {
+            warnings.push(format!(
+                "the clock is {} seconds behind the last time seen; nothing new is signed",
+                ms / 1000
+            ));
+        }
+        for id in self.broken_keys() {
+            warnings.push(format!("key {id} could not be loaded: it was not sealed by this vault"));
+        }
+        let path = |path: &std::path::Path| path.display().to_string();
+        Ok(v1::StatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_unix: self.started().unix(),
+            dev: self.kind() == Kind::Dev,
+            tokens: self.tokens_for(caller).await?,
+            vault: Some(vault),
+            caller: Some(self.caller_message(caller)),
+            warnings,
+            audit_seq,
+            state_dir: path(&self.config().state),
+            config_file: self.config().file.as_deref().map(path).unwrap_or_default(),
+        })
+    }
+
+    fn caller_message(&self, caller: &Caller) -> v1::Caller {
+        let mut grants: Vec<v1::Grant> = self.policy().grants(caller).map(grant_message).collect();
+        let own = caller.uid == self.own_uid();
+        if own && self.config().allow.is_empty() {
+            let all = Action::ALL.map(|action| match self.policy().may(caller, action) {
+                Decision::NeedsPin => format!("{action} (asks for the PIN)"),
+                Decision::Allowed | Decision::Refused(_) => action.to_string(),
+            });
+            grants.push(v1::Grant {
+                repositories: vec!["**".to_owned()],
+                tags: vec![],
+                actions: all.to_vec(),
+            });
+        } else if own {
+            let actions = vec![Action::Read.to_string()];
+            grants.push(v1::Grant { repositories: vec!["**".to_owned()], tags: vec![], actions });
+        }
+        v1::Caller { uid: caller.uid, user: caller.name.clone().unwrap_or_default(), grants }
+    }
+
+    async fn ledger_for(&self, caller: &Caller, gun: &str) -> Result<Vec<v1::LedgerEntry>, Refusal> {
+        let gun = if gun.is_empty() { None } else { Some(convert::gun("gun", gun)?) };
+        let entries = self.store().read(move |view| view.ledger(gun.as_ref())).await?;
+        let seen = entries.iter().filter(|entry: &&Entry| self.policy().sees(caller, &entry.slot.gun));
+        Ok(seen.map(entry_message).collect())
+    }
+
+    async fn let_go(&self, caller: &Caller, request: v1::ReleaseLedgerRequest) -> Result<(), Refusal> {
+        let slot = Slot {
+            gun: convert::gun("gun", &request.gun)?,
+            role: convert::role("role", &request.role)?,
+            version: convert::version("version", request.version)?,
+        };
+        let reason = request.reason;
+        if reason.trim().is_empty() || reason.len() > REASON_MAX {
+            let why = format!("reason: has to be 1 to {REASON_MAX} bytes long; it goes into the audit");
+            return Err(Refusal::new(Reason::InvalidField, why));
+        }
+        match self.policy().may(caller, Action::Admin) {
+            Decision::Allowed => {}
+            Decision::Refused(why) => return Err(why.into()),
+            // A unary call has no desk to ask at.
+            Decision::NeedsPin => {
+                let why = "letting a version go needs action `admin`, granted in the configuration";
+                return Err(Refusal::new(Reason::NotAllowed, why)
+                    .hint("add an [[allow]] with actions = [\"admin\"] for yourself"));
+            }
+        }
+        let (uid, gun, role, version) =
+            (caller.uid, slot.gun.to_string(), slot.role.to_string(), slot.version.get());
+        let job = move |tx: &Tx<'_>| {
+            tx.let_go(&slot)?;
+            tx.append(&Event::LedgerReleased { uid, gun, role, version, reason })?;
+            Ok::<_, LedgerError>(())
+        };
+        Ok(self.store().write(job).await?)
+    }
+}
+
+fn grant_message(grant: &Grant) -> v1::Grant {
+    let texts = |globs: &[crate::policy::Glob]| globs.iter().map(ToString::to_string).collect();
+    v1::Grant {
+        repositories: texts(&grant.repositories),
+        tags: grant.tags.as_deref().map(texts).unwrap_or_default(),
+        actions: grant.actions.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn entry_message(entry: &Entry) -> v1::LedgerEntry {
+    v1::LedgerEntry {
+        gun: entry.slot.gun.to_string(),
+        role: entry.slot.role.to_string(),
+        version: entry.slot.version.get(),
+        sha256: entry.digest.as_bytes().to_vec(),
+        state: entry.state.as_str().to_owned(),
+        time_unix_ms: entry.time_ms,
+        confirmed: entry.confirmed,
+    }
+}

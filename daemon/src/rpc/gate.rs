@@ -1,0 +1,114 @@
+//! What every request passes: who it is from, whether they may be here at all, and its id.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::Status;
+use tonic::body::Body;
+use touchmark_proto::reason::{Reason, Refusal};
+use tower::{Layer, Service};
+use tracing::Instrument as _;
+
+use super::call::Call;
+use crate::app::App;
+use crate::audit::RequestId;
+use crate::listen::{ConnInfo, InFlight};
+
+/// Puts a [`Gate`] before all services.
+#[derive(Clone)]
+pub(super) struct GateLayer(pub(super) Arc<App>);
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, app: Arc::clone(&self.0) }
+    }
+}
+
+/// Answers those who may not be here, and marks the requests of those who may.
+#[derive(Clone)]
+pub(super) struct Gate<S> {
+    inner: S,
+    app: Arc<App>,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Answer {
+        let (call, in_flight) = match self.enter(&request) {
+            Ok(entered) => entered,
+            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+        };
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let span = tracing::info_span!("request", id = %call.id, uid = call.caller.uid, method);
+        request.extensions_mut().insert(call);
+        let answer = self.inner.call(request);
+        let counted = async move {
+            tracing::debug!("called");
+            Ok(answer.await?.map(|body| Body::new(Counted { body, _in_flight: in_flight })))
+        };
+        Box::pin(counted.instrument(span))
+    }
+}
+
+impl<S> Gate<S> {
+    fn enter(&self, request: &Request<Body>) -> Result<(Call, InFlight), Status> {
+        let internal = |what| Refusal::new(Reason::Internal, what).into_status();
+        let conn: &ConnInfo =
+            request.extensions().get().ok_or_else(|| internal("a connection without a peer"))?;
+        let in_flight = conn.requests.begin();
+        let id = RequestId::random().map_err(|_| internal("the system gave no random bytes"))?;
+        let call = Call { caller: conn.peer.caller.clone(), id };
+        if !conn.peer.admitted {
+            let refusal =
+                Refusal::new(Reason::NotAllowed, format!("{} may not use this daemon", call.caller))
+                    .hint("whoever runs touchmarkd adds an [[allow]] for this user to its configuration");
+            return Err(self.app.refused(&call, refusal));
+        }
+        Ok((call, in_flight))
+    }
+}
+
+/// An answer that keeps its connection from being idle until it is sent.
+struct Counted {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl HttpBody for Counted {
+    type Data = bytes::Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,325 @@
+//! Service `Keys`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use touchmark_proto::convert::{self, FieldError};
+use touchmark_proto::reason::{Reason, Refusal};
+use touchmark_proto::v1;
+use touchmark_proto::v1::key_event::Event as Out;
+use touchmark_proto::v1::root_certificate_event::Event as CertificateOut;
+use touchmark_tuf::{DelegationName, Gun, KeyId};
+
+use super::call::Call;
+use super::desk::{Desk, Events, Failure, Question, stream};
+use super::view::{certificate_message, key_message};
+use super::{Service, of_token};
+use crate::app::App;
+use crate::audit::Event;
+use crate::policy::{Action, Caller, Decision, Need};
+use crate::store::keys::{Inserted, KeyRecord, Origin, Place};
+use crate::store::{StoreError, Tx};
+use crate::token::TokenKey;
+use crate::unlock::{UnlockError, blocking, key_event, place_words};
+use crate::vault::{Binding, KeyRole, SecretBuf, VaultError, Wanted, key_file_needs_passphrase, take_plain};
+
+#[tonic::async_trait]
+impl v1::keys_server::Keys for Service {
+    async fn list(
+        &self,
+        request: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        let call = Call::of(&request)?;
+        let keys =
+            self.0.keys_for(&call.caller).await.map_err(|error| self.0.refused(&call, error.into()))?;
+        Ok(Response::new(v1::ListKeysResponse { keys }))
+    }
+
+    type CreateStream = Events<v1::KeyEvent>;
+
+    async fn create(
+        &self,
+        request: Request<v1::CreateKeyRequest>,
+    ) -> Result<Response<Self::CreateStream>, Status> {
+        let call = Call::of(&request)?;
+        let (app, request) = (Arc::clone(&self.0), request.into_inner());
+        Ok(stream(&self.0, call, waiting, move |desk| async move {
+            key_answer(&app.create_key(request, &desk).await?)
+        }))
+    }
+
+    type ImportStream = Events<v1::KeyEvent>;
+
+    async fn import(
+        &self,
+        request: Request<v1::ImportKeyRequest>,
+    ) -> Result<Response<Self::ImportStream>, Status> {
+        let call = Call::of(&request)?;
+        let (app, request) = (Arc::clone(&self.0), request.into_inner());
+        Ok(stream(&self.0, call, waiting, move |desk| async move {
+            key_answer(&app.import_key(request, &desk).await?)
+        }))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<v1::RemoveKeyRequest>,
+    ) -> Result<Response<v1::RemoveKeyResponse>, Status> {
+        let call = Call::of(&request)?;
+        let removed = self.0.remove_key(&call.caller, &request.get_ref().id).await;
+        removed.map_err(|refusal| self.0.refused(&call, refusal))?;
+        Ok(Response::new(v1::RemoveKeyResponse {}))
+    }
+
+    type IssueRootCertificateStream = Events<v1::RootCertificateEvent>;
+
+    async fn issue_root_certificate(
+        &self,
+        request: Request<v1::IssueRootCertificateRequest>,
+    ) -> Result<Response<Self::IssueRootCertificateStream>, Status> {
+        let call = Call::of(&request)?;
+        let (app, request) = (Arc::clone(&self.0), request.into_inner());
+        let wrap = |waiting| v1::RootCertificateEvent { event: Some(CertificateOut::Waiting(waiting)) };
+        Ok(stream(&self.0, call, wrap, move |desk| async move {
+            let key = convert::key_id("key_id", &request.key_id).map_err(Refusal::from)?;
+            let gun = convert::gun("gun", &request.gun).map_err(Refusal::from)?;
+            let call = desk.call();
+            let issued = crate::sign::certificate::issue_root_certificate(
+                app.road(),
+                &call.caller,
+                call.id,
+                &key,
+                &gun,
+                &desk,
+            )
+            .await?;
+            let certificate = certificate_message(&gun, &issued);
+            Ok(v1::RootCertificateEvent { event: Some(CertificateOut::Certificate(certificate)) })
+        }))
+    }
+}
+
+impl App {
+    async fn create_key(
+        self: &Arc<Self>,
+        request: v1::CreateKeyRequest,
+        desk: &Desk,
+    ) -> Result<KeyRecord, Refusal> {
+        let Some(role) = key_role(request.role(), &request.delegation)? else {
+            return Err(FieldError::new("role", "which kind of key?").into());
+        };
+        if role == KeyRole::Root {
+            return self.create_root(&request, desk).await;
+        }
+        if !request.token.is_empty() {
+            return Err(FieldError::new("token", "only root keys are made on tokens").into());
+        }
+        let gun = convert::gun("repository", &request.repository)?;
+        let decision = self.key_decision(&desk.call().caller, std::slice::from_ref(&gun));
+        self.confirm(
+            decision,
+            None,
+            desk,
+            &format!("make a {role} key for {}", touchmark_tuf::shown(gun.as_str())),
+        )
+        .await?;
+        self.note_used();
+        Ok(self.create_vault_key(Binding::new(role, vec![gun]), desk.call().caller.uid).await?)
+    }
+
+    async fn create_root(
+        self: &Arc<Self>,
+        request: &v1::CreateKeyRequest,
+        desk: &Desk,
+    ) -> Result<KeyRecord, Refusal> {
+        let name = &request.token;
+        let slot = Arc::clone(self.token(name)?);
+        if !matches!(request.touch_policy.as_str(), "") || !matches!(request.pin_policy.as_str(), "") {
+            return Err(FieldError::new(
+                "touch_policy",
+                "PKCS#11 tokens have no touch and PIN policies to set",
+            )
+            .into());
+        }
+        let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
+        let intent = format!("make a root key on token {name}");
+        let decision = self.policy().may(&desk.call().caller, Action::Keys);
+        self.confirm(decision, Some(name), desk, &intent).await?;
+        self.login(name, desk, &intent).await?;
+        let made = slot.handle.generate_root(label).await.map_err(|error| of_token(name, error))?;
+        Ok(self.keep_token_key(name, made, Origin::Generated, desk.call().caller.uid).await?)
+    }
+
+    /// Keeps a root key that is on a token.
+    pub(crate) async fn keep_token_key(
+        &self,
+        token: &str,
+        key: TokenKey,
+        origin: Origin,
+        uid: u32,
+    ) -> Result<KeyRecord, UnlockError> {
+        let state = self.token(token)?.handle.state();
+        let record = KeyRecord {
+            id: key.public.canonical_id(),
+            role: KeyRole::Root,
+            guns: Vec::new(),
+            public: key.public.clone(),
+            place: Place::Token {
+                token: token.to_owned(),
+                serial: state.info.map(|info| info.serial).unwrap_or_default(),
+                key: key.key_ref(),
+                label: key.label,
+            },
+            created: self.clock().now(),
+            last_used: None,
+            origin,
+        };
+        let (kept, event) = (record.clone(), key_event(&record, uid));
+        let job = move |tx: &Tx<'_>| {
+            if tx.insert_key(&kept)? == Inserted::New {
+                tx.append(&event)?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        self.store().write(job).await?;
+        Ok(record)
+    }
+
+    async fn import_key(
+        self: &Arc<Self>,
+        request: v1::ImportKeyRequest,
+        desk: &Desk,
+    ) -> Result<KeyRecord, Refusal> {
+        let role = key_role(request.role(), &request.delegation)?;
+        let guns = request.repositories.iter().map(|gun| convert::gun("repositories", gun));
+        let guns: Vec<Gun> = guns.collect::<Result<_, _>>()?;
+        if let Decision::Refused(why) = self.key_decision(&desk.call().caller, &guns) {
+            return Err(why.into());
+        }
+        let question = |kind, intent: &str| Question {
+            kind,
+            token: String::new(),
+            serial: String::new(),
+            tries_left: None,
+            intent: intent.to_owned(),
+        };
+        let file = desk.ask(question(v1::SecretKind::KeyFile, "import the key file")).await?;
+        let header = key_file_needs_passphrase(&file)?;
+        let is_root =
+            role == Some(KeyRole::Root) || (role.is_none() && header.role.as_deref() == Some("root"));
+        if !is_root && !self.vault().is_open() {
+            return Err(VaultError::Locked.into());
+        }
+        let named = header.gun.as_deref().and_then(|gun| gun.parse().ok());
+        let wanted_guns: Vec<Gun> = if guns.is_empty() { named.into_iter().collect() } else { guns.clone() };
+        let decision = self.key_decision(&desk.call().caller, &wanted_guns);
+        let token = Some(request.token.as_str()).filter(|token| !token.is_empty());
+        self.confirm(decision, token, desk, "import a key").await?;
+        let passphrase = match header.encrypted {
+            true => Some(desk.ask(question(v1::SecretKind::Passphrase, "open the key file")).await?),
+            false => None,
+        };
+        if is_root {
+            let Some(token) = token else { return Err(VaultError::RootKey.into()) };
+            return self.import_root(token, &request.label, file, passphrase, desk).await;
+        }
+        if token.is_some() {
+            return Err(FieldError::new("token", "only root keys go onto tokens").into());
+        }
+        let app = Arc::clone(self);
+        let wanted = Wanted { role, guns };
+        let imported = blocking(move || Ok(app.vault().import(&file, passphrase.as_ref(), wanted)?)).await?;
+        let uid = desk.call().caller.uid;
+        Ok(self
+            .keep_vault_key(&imported.binding, imported.public, imported.sealed, Origin::Imported, uid)
+            .await?)
+    }
+
+    async fn import_root(
+        self: &Arc<Self>,
+        token: &str,
+        label: &str,
+        file: SecretBuf,
+        passphrase: Option<SecretBuf>,
+        desk: &Desk,
+    ) -> Result<KeyRecord, Refusal> {
+        let slot = Arc::clone(self.token(token)?);
+        self.login(token, desk, &format!("put a root key onto token {token}")).await?;
+        let memory = Arc::clone(self.vault().memory());
+        let plain = blocking(move || Ok(take_plain(&memory, &file, passphrase.as_ref())?)).await?;
+        let label = if label.is_empty() { "touchmark root" } else { label };
+        let made = slot.handle.import(label, &plain.scalar, &plain.public).await;
+        let made = made.map_err(|error| of_token(token, error))?;
+        Ok(self.keep_token_key(token, made, Origin::Imported, desk.call().caller.uid).await?)
+    }
+
+    /// Forgets a key. A root key stays on its token; only what the daemon knows of it goes.
+    async fn remove_key(&self, caller: &Caller, id: &str) -> Result<(), Refusal> {
+        let id = convert::key_id("id", id)?;
+        let unknown = || unknown(id);
+        let record = self.store().read(move |view| view.key(&id)).await?;
+        let record = record.filter(|key| key.role != KeyRole::Audit).ok_or_else(unknown)?;
+        if !record.guns.is_empty() && !record.guns.iter().any(|gun| self.policy().sees(caller, gun)) {
+            return Err(unknown());
+        }
+        // Removing gives nobody anything; whoever is asked has been asked by the client.
+        if let Decision::Refused(why) = self.key_decision(caller, &record.guns) {
+            return Err(why.into());
+        }
+        let event = Event::KeyRemoved {
+            uid: caller.uid,
+            key: id.to_string(),
+            role: record.role.to_string(),
+            guns: record.guns.iter().map(ToString::to_string).collect(),
+            place: place_words(&record.place),
+        };
+        let job = move |tx: &Tx<'_>| {
+            if tx.remove_key(&id)? {
+                tx.append(&event)?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        self.store().write(job).await?;
+        self.vault().forget(&id);
+        Ok(())
+    }
+
+    /// Whether keys may be made or removed for these repositories, all of them.
+    fn key_decision(&self, caller: &Caller, guns: &[Gun]) -> Decision {
+        if guns.is_empty() {
+            return self.policy().may(caller, Action::Keys);
+        }
+        self.policy().decide_each(caller, guns, &[Need::of(Action::Keys)])
+    }
+}
+
+fn unknown(id: KeyId) -> Refusal {
+    Refusal::new(Reason::KeyUnknown, format!("there is no key {id}")).hint("touchmark key ls")
+}
+
+fn key_role(role: v1::Role, delegation: &str) -> Result<Option<KeyRole>, FieldError> {
+    if role != v1::Role::Delegation && !delegation.is_empty() {
+        return Err(FieldError::new("delegation", "goes with the role of a delegation only"));
+    }
+    Ok(match role {
+        v1::Role::Unspecified => None,
+        v1::Role::Root => Some(KeyRole::Root),
+        v1::Role::Targets => Some(KeyRole::Targets),
+        v1::Role::Snapshot => Some(KeyRole::Snapshot),
+        v1::Role::Delegation => {
+            let name =
+                DelegationName::new(delegation).map_err(|error| FieldError::new("delegation", error))?;
+            Some(KeyRole::Delegation(name))
+        }
+    })
+}
+
+fn waiting(waiting: v1::Waiting) -> v1::KeyEvent {
+    v1::KeyEvent { event: Some(Out::Waiting(waiting)) }
+}
+
+fn key_answer(record: &KeyRecord) -> Result<v1::KeyEvent, Failure> {
+    let key = key_message(record)
+        .ok_or_else(|| Refusal::new(Reason::Internal, "the key that was made is none for callers"))?;
+    Ok(v1::KeyEvent { event: Some(Out::Key(key)) })
+}

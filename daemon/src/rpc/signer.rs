@@ -1,0 +1,271 @@
+//! Service `Signer`: takes a request's bytes in within their budget, sends them down the road, and gives out what
+//! was signed last.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status, Streaming};
+use touchmark_proto::convert::{self, FieldError};
+use touchmark_proto::reason::{Reason, Refusal};
+use touchmark_proto::v1::sign_event::Event as Out;
+use touchmark_proto::v1::sign_request::Part;
+use touchmark_proto::{CHUNK_MAX, SIGN_MAX, v1};
+use touchmark_tuf::{RoleName, Sha256Digest};
+use tracing::Instrument as _;
+
+use super::Service;
+use super::budget::Share;
+use super::call::Call;
+use super::desk::{Events, Failure, stream};
+use crate::app::App;
+use crate::policy::{Action, Caller, Decision, Need};
+use crate::sign::{AcceptRoot, DocumentToSign, SignRequest, SignedAll};
+use crate::store::StoreError;
+use crate::store::documents::{Kept, Source};
+
+/// Documents and bases in one request.
+const PARTS_MAX: usize = 1024;
+/// How long a client may be silent in the middle of its bytes.
+const UPLOAD_PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[tonic::async_trait]
+impl v1::signer_server::Signer for Service {
+    type SignStream = Events<v1::SignEvent>;
+
+    async fn sign(
+        &self,
+        request: Request<Streaming<v1::SignRequest>>,
+    ) -> Result<Response<Self::SignStream>, Status> {
+        let call = Call::of(&request)?;
+        let app = Arc::clone(&self.0);
+        let upload = request.into_inner();
+        let wrap = |waiting| v1::SignEvent { event: Some(Out::Waiting(waiting)) };
+        Ok(stream(&self.0, call, wrap, move |desk| async move {
+            let (request, share) = receive(&app, desk.call(), upload).await?;
+            app.note_used();
+            let id = request.id;
+            let signing = crate::sign::sign(app.road(), &desk.call().caller, request, &desk);
+            // Dropping the road's future gives the request up.
+            let signed = tokio::select! {
+                signed = signing => signed?,
+                () = desk.withdrawn() => return Err(desk_gone()),
+            };
+            drop(share);
+            let after = Arc::clone(&app);
+            tokio::spawn(async move { after.sign_head_if_due().await });
+            Ok(v1::SignEvent { event: Some(Out::Signed(signed_message(&signed, &id.to_string()))) })
+        }))
+    }
+
+    type LastStream = Events<v1::LastChunk>;
+
+    async fn last(&self, request: Request<v1::LastRequest>) -> Result<Response<Self::LastStream>, Status> {
+        let call = Call::of(&request)?;
+        let kept = self.0.last_for(&call.caller, request.get_ref()).await;
+        let kept = kept.map_err(|refusal| self.0.refused(&call, refusal))?;
+        let (chunks, stream) = mpsc::channel(4);
+        let send = async move {
+            for document in kept {
+                if send_document(&chunks, &document).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::spawn(send.in_current_span());
+        Ok(Response::new(Events::new(stream)))
+    }
+}
+
+impl App {
+    async fn last_for(&self, caller: &Caller, request: &v1::LastRequest) -> Result<Vec<Kept>, Refusal> {
+        let gun = convert::gun("gun", &request.gun)?;
+        let role = if request.role.is_empty() { None } else { Some(convert::role("role", &request.role)?) };
+        if let Decision::Refused(why) = self.policy().decide(caller, &gun, &[Need::of(Action::Read)])
+            && !self.policy().sees(caller, &gun)
+        {
+            return Err(why.into());
+        }
+        let mut kept = self
+            .store()
+            .read(move |view| view.kept_roles(&gun))
+            .await
+            .map_err(|e: StoreError| Refusal::from(e))?;
+        if let Some(role) = role {
+            kept.retain(|document| document.role == role);
+        }
+        Ok(kept)
+    }
+}
+
+async fn send_document(
+    chunks: &mpsc::Sender<Result<v1::LastChunk, Status>>,
+    document: &Kept,
+) -> Result<(), mpsc::error::SendError<Result<v1::LastChunk, Status>>> {
+    // Without signatures it cannot be published; it may be signed again as it is.
+    let Some(file) = document.file() else { return Ok(()) };
+    let mut parts = file.chunks(CHUNK_MAX - 1024);
+    let first = v1::LastChunk {
+        role: document.role.to_string(),
+        version: document.version.get(),
+        length: u64::try_from(file.len()).unwrap_or(u64::MAX),
+        data: parts.next().unwrap_or_default().to_vec(),
+        unpublished: document.source == Source::Signed && !document.published,
+    };
+    chunks.send(Ok(first)).await?;
+    for part in parts {
+        chunks.send(Ok(v1::LastChunk { data: part.to_vec(), ..Default::default() })).await?;
+    }
+    Ok(())
+}
+
+/// What `Open` announced, of one document or base.
+struct Announced {
+    field: String,
+    length: usize,
+    sha256: Sha256Digest,
+}
+
+/// Takes a request in: what it announces is admitted first, and its bytes are what it announced.
+async fn receive(
+    app: &App,
+    call: &Call,
+    mut upload: Streaming<v1::SignRequest>,
+) -> Result<(SignRequest, Share), Refusal> {
+    let Some(Part::Open(open)) = next(&mut upload).await? else {
+        return Err(FieldError::new("part", "the first message has to be `open`").into());
+    };
+    let gun = convert::gun("gun", &open.gun)?;
+    if open.documents.is_empty() || open.documents.len() + open.bases.len() > PARTS_MAX {
+        return Err(FieldError::new("documents", format!("1 to {PARTS_MAX} are signed at once")).into());
+    }
+    let bases =
+        open.bases.iter().enumerate().map(|(i, base)| announced("bases", i, base.length, &base.sha256));
+    let documents = open
+        .documents
+        .iter()
+        .enumerate()
+        .map(|(i, document)| announced("documents", i, document.length, &document.sha256));
+    let announced = bases.chain(documents).collect::<Result<Vec<_>, _>>()?;
+    let total = announced.iter().fold(0_usize, |sum, one| sum.saturating_add(one.length));
+    if total > SIGN_MAX {
+        return Err(
+            FieldError::new("documents", format!("{total} bytes; at most {SIGN_MAX} are taken")).into()
+        );
+    }
+    let share = app.budget().take(call.caller.uid, u64::try_from(total).unwrap_or(u64::MAX))?;
+    let mut files = files(&mut upload, &announced).await?.into_iter();
+    let mut base_files = Vec::with_capacity(open.bases.len());
+    for (i, base) in open.bases.iter().enumerate() {
+        base_files.push((role("bases", i, &base.role)?, files.next().unwrap_or_default()));
+    }
+    let mut to_sign = Vec::with_capacity(open.documents.len());
+    for (i, document) in open.documents.iter().enumerate() {
+        let ids = document.key_ids.iter().map(|id| convert::key_id(&format!("documents[{i}].key_ids"), id));
+        to_sign.push(DocumentToSign {
+            role: role("documents", i, &document.role)?,
+            key_ids: ids.collect::<Result<_, _>>()?,
+            bytes: files.next().unwrap_or_default(),
+        });
+    }
+    let accept_root = open.accept_root.as_ref().map(acceptance).transpose()?.flatten();
+    Ok((SignRequest { id: call.id, gun, documents: to_sign, bases: base_files, accept_root }, share))
+}
+
+fn role(list: &str, i: usize, text: &str) -> Result<RoleName, FieldError> {
+    convert::role(&format!("{list}[{i}].role"), text)
+}
+
+fn announced(list: &str, i: usize, length: u64, sha256: &[u8]) -> Result<Announced, FieldError> {
+    let field = format!("{list}[{i}]");
+    let sha256 = convert::sha256(&format!("{field}.sha256"), sha256)?;
+    let length =
+        usize::try_from(length).map_err(|_| FieldError::new(format!("{field}.length"), "is too large"))?;
+    Ok(Announced { field, length, sha256 })
+}
+
+fn acceptance(accept: &v1::RootAcceptance) -> Result<Option<AcceptRoot>, FieldError> {
+    if !accept.pinned_key_ids.is_empty() {
+        let ids = accept.pinned_key_ids.iter().map(|id| convert::key_id("accept_root.pinned_key_ids", id));
+        return Ok(Some(AcceptRoot::Pinned(ids.collect::<Result<_, _>>()?)));
+    }
+    Ok(accept.first_use.then_some(AcceptRoot::FirstUse))
+}
+
+/// The bytes of every announced file. Chunks may end anywhere.
+async fn files(
+    upload: &mut Streaming<v1::SignRequest>,
+    announced: &[Announced],
+) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut files = Vec::with_capacity(announced.len());
+    let mut chunk = Vec::new();
+    for one in announced {
+        let mut file = Vec::new();
+        while file.len() < one.length {
+            if chunk.is_empty() {
+                chunk = chunk_of(next(upload).await?, &one.field)?;
+            }
+            let rest = chunk.split_off(chunk.len().min(one.length - file.len()));
+            file.append(&mut chunk);
+            chunk = rest;
+        }
+        let digest: [u8; 32] = Sha256::digest(&file).into();
+        if digest != *one.sha256.as_bytes() {
+            return Err(
+                FieldError::new(one.field.clone(), "its bytes do not have the announced digest").into()
+            );
+        }
+        files.push(file);
+    }
+    if !chunk.is_empty() || next(upload).await?.is_some() {
+        return Err(FieldError::new("chunk", "more bytes came than were announced").into());
+    }
+    Ok(files)
+}
+
+fn chunk_of(part: Option<Part>, field: &str) -> Result<Vec<u8>, Refusal> {
+    match part {
+        Some(Part::Chunk(chunk)) if (1..=CHUNK_MAX).contains(&chunk.data.len()) => Ok(chunk.data),
+        Some(Part::Chunk(_)) => {
+            Err(FieldError::new("chunk", format!("has not 1 to {CHUNK_MAX} bytes")).into())
+        }
+        Some(Part::Open(_)) => Err(FieldError::new("part", "`open` came twice").into()),
+        None => Err(FieldError::new(field, "the request ended before its bytes were all there").into()),
+    }
+}
+
+/// The next part; `None` after the half-close.
+async fn next(upload: &mut Streaming<v1::SignRequest>) -> Result<Option<Part>, Refusal> {
+    let broken = |status: &Status| FieldError::new("part", status.message());
+    match tokio::time::timeout(UPLOAD_PAUSE, upload.message()).await {
+        Ok(Ok(Some(message))) => match message.part {
+            Some(part) => Ok(Some(part)),
+            None => Err(FieldError::new("part", "is empty").into()),
+        },
+        Ok(Ok(None)) => Ok(None),
+        Ok(Err(status)) => Err(broken(&status).into()),
+        Err(_) => {
+            let why = format!("nothing came for {} seconds", UPLOAD_PAUSE.as_secs());
+            Err(FieldError::new("part", why).into())
+        }
+    }
+}
+
+fn signed_message(signed: &SignedAll, request_id: &str) -> v1::Signed {
+    let documents = signed.documents.iter().map(|document| v1::DocumentSignatures {
+        role: document.role.to_string(),
+        version: document.version.get(),
+        signatures: document.signatures.iter().map(convert::to_wire).collect(),
+    });
+    v1::Signed {
+        documents: documents.collect(),
+        audit_seq: signed.receipt.seq,
+        audit_head: signed.receipt.hash.to_vec(),
+        request_id: request_id.to_owned(),
+        differences: signed.differences.clone(),
+    }
+}
+
+fn desk_gone() -> Failure {
+    Refusal::new(Reason::Conflict, "the request was withdrawn").into()
+}

@@ -1,0 +1,306 @@
+//! What the daemon believes about a repository: its root, moved only along the chain, and the last document of each
+//! role. What a client brings counts only when it verifies, and never takes a role back.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use touchmark_tuf::{
+    Document, Gun, KeyId, Pin, Ring, RoleKeys, RoleName, Root, RootSource, Sha256Digest, Signature, Snapshot,
+    Targets, TrustError, Trusted, Unverified, Verified, Version,
+};
+
+use super::{AcceptRoot, SignError};
+use crate::document::{Body, KnownFile};
+use crate::store::documents::{Kept, Source};
+use crate::store::roots::TrustedRoot;
+
+/// What the store knows of the repository.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) root: Option<TrustedRoot>,
+    pub(super) kept: Vec<Kept>,
+}
+
+impl Known {
+    fn kept(&self, role: &RoleName) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.role == *role)
+    }
+}
+
+/// The document that a new one follows.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    pub(super) version: Version,
+    pub(super) digest: Sha256Digest,
+    pub(super) body: Body,
+}
+
+/// What the request taught; it is written together with the reservation, or not at all.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The first root of a repository of other people.
+    FirstRoot { root: TrustedRoot, root_keys: Vec<KeyId>, pinned: bool },
+    /// The next root of the chain.
+    NextRoot { root: TrustedRoot, digest: Sha256Digest },
+    /// The server's document is newer than ours.
+    Accepted(Kept),
+    /// The server has the document that we know.
+    Published { role: RoleName, version: Version },
+    /// The server's document is older than ours: ours still counts, and is not in doubt any more.
+    Confirmed { role: RoleName, version: Version },
+}
+
+/// What is believed now.
+pub(super) struct Standing {
+    gun: Gun,
+    known: Known,
+    trusted: Option<Trusted>,
+    accepted: BTreeMap<RoleName, Base>,
+    settled: Vec<RoleName>,
+    files: Vec<KnownFile>,
+    pub(super) news: Vec<News>,
+}
+
+impl Standing {
+    /// Takes what the store knows and what the client brought: files as the server has them, root chain first.
+    ///
+    /// # Errors
+    /// `SignError::BaseRefused` for a file that does not verify, `BaseUnknown` where a first root came without
+    /// consent, `Conflict` where the server has another document under a version that we know as published.
+    pub(super) fn establish(
+        gun: Gun,
+        known: Known,
+        mut supplied: Vec<(RoleName, Vec<u8>)>,
+        accept: Option<&AcceptRoot>,
+    ) -> Result<Self, SignError> {
+        let mut standing = Self {
+            gun,
+            known,
+            trusted: None,
+            accepted: BTreeMap::new(),
+            settled: Vec::new(),
+            files: Vec::new(),
+            news: Vec::new(),
+        };
+        let roots: Vec<_> =
+            supplied.extract_if(.., |(role, _)| *role == RoleName::Root).map(|(_, file)| file).collect();
+        standing.take_roots(&roots, accept)?;
+        // A parent before its delegations: its name is shorter.
+        supplied.sort_by_key(|(role, _)| (matches!(role, RoleName::Delegation(_)), role.as_str().len()));
+        for (role, file) in &supplied {
+            standing.take(role, file)?;
+        }
+        Ok(standing)
+    }
+
+    /// The root that is trusted now.
+    pub(super) fn root(&self) -> Option<&Root> {
+        self.trusted.as_ref().map(|trusted| &**trusted.root())
+    }
+
+    /// The root's file that was trusted before this request's documents.
+    pub(super) fn root_file(&self) -> Option<&[u8]> {
+        self.trusted.as_ref().map(|trusted| trusted.root().file())
+    }
+
+    /// The document that a new one of this role follows. `None`: there is none.
+    ///
+    /// # Errors
+    /// `SignError::BaseUnknown` where there is one, and it is in doubt since the state was moved or restored.
+    pub(super) fn base(&self, role: &RoleName) -> Result<Option<Base>, SignError> {
+        let kept = self.known.kept(role);
+        if kept.is_some_and(|kept| !kept.confirmed) && !self.settled.contains(role) {
+            let why = "the daemon's state was moved or restored, so the server's current document is needed";
+            return Err(SignError::BaseUnknown { role: role.clone(), why: why.to_owned() });
+        }
+        if *role == RoleName::Root {
+            return Ok(self.trusted.as_ref().map(|trusted| {
+                let root = trusted.root();
+                Base {
+                    version: root.version(),
+                    digest: Sha256Digest::of(root.signed_bytes()),
+                    body: Body::Root((**root).clone()),
+                }
+            }));
+        }
+        if let Some(base) = self.accepted.get(role) {
+            return Ok(Some(base.clone()));
+        }
+        kept.map(base_of).transpose()
+    }
+
+    /// Whether the same bytes were signed before, under a root version that is not trusted yet: a root that still
+    /// lacks a signature.
+    pub(super) fn is_kept(&self, role: &RoleName, version: Version, digest: &Sha256Digest) -> bool {
+        self.known.kept(role).is_some_and(|kept| kept.version == version && kept.digest == *digest)
+    }
+
+    /// The signatures that a kept document has already.
+    pub(super) fn signatures(
+        &self,
+        role: &RoleName,
+        version: Version,
+        digest: &Sha256Digest,
+    ) -> &[Signature] {
+        let kept = self.known.kept(role).filter(|kept| kept.version == version && kept.digest == *digest);
+        kept.map(|kept| kept.signatures.as_slice()).unwrap_or_default()
+    }
+
+    /// The current files, for a snapshot to list.
+    pub(super) fn files(&self) -> Vec<KnownFile> {
+        let kept = self.known.kept.iter();
+        let kept = kept.filter_map(|kept| Some(KnownFile::new(kept.role.clone(), &kept.file()?)));
+        let root = self.root_file().map(|file| KnownFile::new(RoleName::Root, file));
+        self.files.iter().cloned().chain(kept).chain(root).collect()
+    }
+
+    fn take_roots(&mut self, chain: &[Vec<u8>], accept: Option<&AcceptRoot>) -> Result<(), SignError> {
+        let mut chain = chain.iter();
+        let start = |source| {
+            Trusted::start(&self.gun, source, Arc::new(Ring)).map_err(|error| refused(RoleName::Root, &error))
+        };
+        let mut trusted = match &self.known.root {
+            Some(root) => start(RootSource::Cached(&root.file))?,
+            None => {
+                let Some(file) = chain.next() else { return Ok(()) };
+                let Some(accept) = accept else {
+                    let why = "this repository is new here: accept its root on first use, or pin it";
+                    return Err(SignError::BaseUnknown { role: RoleName::Root, why: why.to_owned() });
+                };
+                let pin = match accept {
+                    AcceptRoot::FirstUse => Pin::FirstUse,
+                    AcceptRoot::Pinned(key_ids) => Pin::KeyIds(key_ids.clone()),
+                };
+                let trusted = start(RootSource::First { file, pin: &pin })?;
+                let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
+                let root_keys = trusted.root().roles.root.key_ids.clone();
+                self.news.push(News::FirstRoot { root, root_keys, pinned: pin != Pin::FirstUse });
+                self.accept(RoleName::Root, trusted.root());
+                trusted
+            }
+        };
+        for file in chain {
+            let before = trusted.root().version();
+            match trusted.advance_root(file) {
+                Ok(()) if trusted.root().version() == before => {
+                    self.news.push(News::Published { role: RoleName::Root, version: before });
+                    self.settled.push(RoleName::Root);
+                }
+                Ok(()) => {
+                    let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
+                    let digest = Sha256Digest::of(trusted.root().signed_bytes());
+                    self.news.push(News::NextRoot { root, digest });
+                    self.accept(RoleName::Root, trusted.root());
+                }
+                // Older links of the chain, which we have behind us.
+                Err(TrustError::Rollback { .. }) => self.settled.push(RoleName::Root),
+                Err(TrustError::RootReplaced { version }) => {
+                    return Err(SignError::Conflict {
+                        why: format!("the server has another root version {version} than the one known here"),
+                    });
+                }
+                Err(error) => return Err(refused(RoleName::Root, &error)),
+            }
+        }
+        self.trusted = Some(trusted);
+        Ok(())
+    }
+
+    fn take(&mut self, role: &RoleName, file: &[u8]) -> Result<(), SignError> {
+        match role {
+            RoleName::Root => {}
+            // Nobody here signs it, and it says nothing that the others do not.
+            RoleName::Timestamp => {}
+            RoleName::Snapshot => {
+                let verified = self.verify::<Snapshot>(role, file)?;
+                let body = Body::Snapshot((*verified).clone());
+                self.compare(role, body, &verified)?;
+            }
+            RoleName::Targets | RoleName::Delegation(_) => {
+                let verified = self.verify::<Targets>(role, file)?;
+                let body = Body::Targets((*verified).clone());
+                self.compare(role, body, &verified)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn verify<D: Document>(&self, role: &RoleName, file: &[u8]) -> Result<Verified<D>, SignError> {
+        let refused =
+            |why: &dyn std::fmt::Display| SignError::BaseRefused { role: role.clone(), why: why.to_string() };
+        let unverified = Unverified::<D>::parse(file).map_err(|error| refused(&error))?;
+        let (keys, described) = match role {
+            RoleName::Delegation(name) => {
+                let parent = self.base(&name.parent())?;
+                let Some(Body::Targets(parent)) = parent.map(|base| base.body) else {
+                    return Err(refused(&format!("{} is not known", name.parent())));
+                };
+                let listed = parent.delegation(name).map(touchmark_tuf::DelegatedRole::role_keys);
+                (listed, parent.delegations.keys)
+            }
+            role => {
+                let root = self.root().ok_or_else(|| refused(&"the root of the repository is not known"))?;
+                (root.role(role).cloned(), root.keys.clone())
+            }
+        };
+        let keys: RoleKeys = keys.ok_or_else(|| refused(&"it is not delegated"))?;
+        unverified.verify(&keys, &described, &Ring).map_err(|error| refused(&error))
+    }
+
+    fn compare<D: Document>(
+        &mut self,
+        role: &RoleName,
+        body: Body,
+        verified: &Verified<D>,
+    ) -> Result<(), SignError> {
+        let digest = Sha256Digest::of(verified.signed_bytes());
+        let version = verified.version();
+        self.files.push(KnownFile::new(role.clone(), verified.file()));
+        self.settled.push(role.clone());
+        if let Some(kept) = self.known.kept(role) {
+            let (have, known) = (kept.version, kept.digest);
+            if version < have {
+                self.news.push(News::Confirmed { role: role.clone(), version: have });
+                return Ok(());
+            }
+            if version == have && digest == known {
+                self.news.push(News::Published { role: role.clone(), version });
+                return Ok(());
+            }
+            // Ours was never published, so the server's is the one that readers have.
+            if version == have && (kept.published || kept.source == Source::Accepted) {
+                return Err(SignError::Conflict {
+                    why: format!(
+                        "the server has another {role} version {version} than the one that was published"
+                    ),
+                });
+            }
+        }
+        self.accept(role.clone(), verified);
+        self.accepted.insert(role.clone(), Base { version, digest, body });
+        Ok(())
+    }
+
+    fn accept<D: Document>(&mut self, role: RoleName, verified: &Verified<D>) {
+        self.settled.push(role.clone());
+        self.news.push(News::Accepted(Kept {
+            role,
+            version: verified.version(),
+            digest: Sha256Digest::of(verified.signed_bytes()),
+            signed: verified.signed_bytes().to_vec(),
+            signatures: verified.signatures().to_vec(),
+            source: Source::Accepted,
+            published: true,
+            confirmed: true,
+        }));
+    }
+}
+
+fn base_of(kept: &Kept) -> Result<Base, SignError> {
+    let body = Body::of_known(&kept.role, &kept.signed, &kept.signatures)
+        .map_err(|error| SignError::Internal(format!("the kept document: {error}")))?;
+    Ok(Base { version: kept.version, digest: kept.digest, body })
+}
+
+fn refused(role: RoleName, error: &TrustError) -> SignError {
+    SignError::BaseRefused { role, why: error.to_string() }
+}

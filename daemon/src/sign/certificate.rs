@@ -1,0 +1,140 @@
+//! The certificate by which a root document lists a root key. The daemon builds it itself from a repository's name, and
+//! signs no certificate that comes from outside. One per key and repository, kept and returned again.
+use std::time::Duration;
+
+use touchmark_tuf::{Gun, KeyId, RootCertificate, Sha256Digest, ToBeSigned, to_be_signed};
+
+use super::person::{Person, Purpose};
+use super::{Road, SignError, hand};
+use crate::audit::{Event, RequestId};
+use crate::policy::{Action, Caller, Decision, Need};
+use crate::store::StoreError;
+use crate::store::keys::{KeyRecord, Place};
+use crate::vault::KeyRole;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// As Notary's: 3650 days.
+const LIFE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
+/// The certificate of a root key for a repository; made, with the token, where there is none yet.
+///
+/// # Errors
+/// As signing; the caller needs the action `init`.
+pub async fn issue_root_certificate(
+    road: &Road,
+    caller: &Caller,
+    request: RequestId,
+    key_id: &KeyId,
+    gun: &Gun,
+    person: &dyn Person,
+) -> Result<RootCertificate, SignError> {
+    let issued = issue(road, caller, request, key_id, gun, person).await;
+    if let Err(error) = &issued {
+        road.count_refusal(caller, error);
+    }
+    issued
+}
+
+async fn issue(
+    road: &Road,
+    caller: &Caller,
+    request: RequestId,
+    key_id: &KeyId,
+    gun: &Gun,
+    person: &dyn Person,
+) -> Result<RootCertificate, SignError> {
+    let decision = road.policy.decide(caller, gun, &[Need::of(Action::Init)]);
+    if let Decision::Refused(why) = decision {
+        return Err(why.into());
+    }
+    let (id, name) = (*key_id, gun.clone());
+    let (key, known) = road
+        .store
+        .read(move |view| Ok::<_, StoreError>((view.key(&id)?, view.certificate(&id, &name)?)))
+        .await?;
+    let key = key.ok_or(SignError::KeyUnknown { key: *key_id })?;
+    if let Some(certificate) = known {
+        return Ok(certificate);
+    }
+    let Place::Token { token, .. } = &key.place else { return Err(no_root(&key)) };
+    if key.role != KeyRole::Root {
+        return Err(no_root(&key));
+    }
+    let intent =
+        format!("make the root certificate of {} (touch 1 of 2)", touchmark_tuf::shown(gun.as_str()));
+    let held = road.seat(token)?.take(&intent)?;
+    let template = template(road, &key, gun)?;
+    let intent = Event::CertificateIntent {
+        request: request.to_string(),
+        uid: caller.uid,
+        gun: gun.to_string(),
+        key: key.id.to_string(),
+        tbs_digest: Sha256Digest::of(template.bytes()).to_string(),
+    };
+    road.store.write(move |tx| tx.append(&intent)).await?;
+    let purpose = if decision == Decision::NeedsPin { Purpose::Presence } else { Purpose::Login };
+    let signed = async {
+        hand::ready(road, caller, &held, purpose, person).await?;
+        hand::on_token(road, caller, &held, &key, template.bytes(), person).await
+    };
+    let signed = signed.await.and_then(|signature| {
+        template.finish(&signature).map_err(|error| SignError::Internal(error.to_string()))
+    });
+    keep(road, caller, request, &key, gun, signed).await
+}
+
+fn template(road: &Road, key: &KeyRecord, gun: &Gun) -> Result<ToBeSigned, SignError> {
+    let internal = |error: &dyn std::fmt::Display| SignError::Internal(error.to_string());
+    let mut serial = [0_u8; 16];
+    getrandom::fill(&mut serial).map_err(|error| internal(&error))?;
+    // The first bit is cleared; what is left must not be zero.
+    if let Some(last) = serial.last_mut() {
+        *last |= 1;
+    }
+    let point = key.public.p256_point().ok_or_else(|| no_root(key))?;
+    let now = road.clock.now();
+    to_be_signed(gun, &point, serial, now.minus(DAY), now.plus(LIFE)).map_err(|error| internal(&error))
+}
+
+async fn keep(
+    road: &Road,
+    caller: &Caller,
+    request: RequestId,
+    key: &KeyRecord,
+    gun: &Gun,
+    signed: Result<RootCertificate, SignError>,
+) -> Result<RootCertificate, SignError> {
+    let (request, uid, repository, id) = (request.to_string(), caller.uid, gun.to_string(), key.id);
+    match signed {
+        Ok(certificate) => {
+            let gun = gun.clone();
+            road.store
+                .write(move |tx| {
+                    let certificate = tx.keep_certificate(&id, &gun, &certificate)?;
+                    tx.key_used(&id)?;
+                    let listed_as = certificate.public_key().id().to_string();
+                    tx.append(&Event::Certificate {
+                        request,
+                        uid,
+                        gun: repository,
+                        key: id.to_string(),
+                        listed_as,
+                    })?;
+                    Ok(certificate)
+                })
+                .await
+        }
+        Err(error) => {
+            let why = error.to_string();
+            road.store.write_behind::<StoreError, _>("a certificate that was not made", move |tx| {
+                let key = id.to_string();
+                tx.append(&Event::CertificateFailed { request, uid, gun: repository, key, why }).map(drop)
+            });
+            Err(error)
+        }
+    }
+}
+
+fn no_root(key: &KeyRecord) -> SignError {
+    SignError::Field { field: "key_id", why: format!("key {} is no P-256 root key on a token", key.id) }
+}

@@ -1,0 +1,239 @@
+//! Makes the signatures: vault keys on locked stacks, token keys through their helper, with the person where one is
+//! needed. Each is verified with the public key before anybody sees it.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest, Signature, verify_p256};
+
+use super::person::{Person, Purpose, Question, SecretKind, Waiting};
+use super::plan::{Plan, Signer};
+use super::seat::Held;
+use super::{Road, SignError};
+use crate::audit::Event;
+use crate::policy::{Caller, Decision};
+use crate::store::StoreError;
+use crate::store::keys::{KeyRecord, Place};
+use crate::store::ways::WayRecord;
+use crate::token::{KeyRef, TokenError};
+use crate::vault::{Vault, VaultError, WayAsk};
+
+/// Signing more than this at once is left to a thread that may block.
+const INLINE_BYTES: usize = 64 * 1024;
+/// And so are more signatures than this: each takes some 150 microseconds.
+const INLINE_SIGNATURES: usize = 4;
+
+/// The tokens that a request has.
+pub(super) struct Hands<'r> {
+    tokens: BTreeMap<String, Held<'r>>,
+}
+
+/// Takes every token that the plan needs, or none; and sees that the vault is open where it is needed.
+pub(super) async fn hold<'r>(road: &'r Road, plan: &Plan) -> Result<Hands<'r>, SignError> {
+    if plan.needs_vault() {
+        vault_open(road).await?;
+    }
+    let mut tokens = BTreeMap::new();
+    for name in plan.tokens() {
+        tokens.insert(name.to_owned(), road.seat(name)?.take(&plan.intent())?);
+    }
+    Ok(Hands { tokens })
+}
+
+/// Sees that the vault is open.
+pub(super) async fn vault_open(road: &Road) -> Result<(), SignError> {
+    if road.vault.is_open() {
+        return Ok(());
+    }
+    let ways = road.store.read(|view| view.way_count()).await?;
+    Err(if ways == 0 { SignError::VaultMissing } else { SignError::VaultLocked })
+}
+
+impl Hands<'_> {
+    /// Whether a token signs, or a person has to be there.
+    pub(super) fn take_time(&self, decision: &Decision) -> bool {
+        !self.tokens.is_empty() || *decision == Decision::NeedsPin
+    }
+
+    /// Makes the signatures of every document, in order.
+    pub(super) async fn sign(
+        &self,
+        road: &Road,
+        caller: &Caller,
+        plan: &Arc<Plan>,
+        decision: &Decision,
+        person: &dyn Person,
+    ) -> Result<Vec<Vec<Signature>>, SignError> {
+        let mut purpose = if *decision == Decision::NeedsPin { Purpose::Presence } else { Purpose::Login };
+        for held in self.tokens.values() {
+            ready(road, caller, held, purpose, person).await?;
+            // One answer proves that somebody is there.
+            purpose = Purpose::Login;
+        }
+        if purpose == Purpose::Presence {
+            presence(road, caller, &plan.intent(), person).await?;
+        }
+        let mut signatures: Vec<Vec<Signature>> = vec![Vec::new(); plan.documents.len()];
+        for (document, made) in plan.documents.iter().zip(&mut signatures) {
+            for signer in &document.signers {
+                if let Some(name) = signer.token() {
+                    let held = self.tokens.get(name).ok_or_else(|| unheld(name))?;
+                    let signature =
+                        on_token(road, caller, held, &signer.key, &document.exact.bytes, person).await?;
+                    made.extend(listed(signer, &signature));
+                }
+            }
+        }
+        if plan.needs_vault() {
+            let in_vault = in_vault(&road.vault, plan).await?;
+            signatures.iter_mut().zip(in_vault).for_each(|(made, more)| made.extend(more));
+        }
+        Ok(signatures)
+    }
+}
+
+/// Waits for a token and unlocks it.
+pub(super) async fn ready(
+    road: &Road,
+    caller: &Caller,
+    held: &Held<'_>,
+    purpose: Purpose,
+    person: &dyn Person,
+) -> Result<(), SignError> {
+    let state = held.present(person, road.token_wait).await?;
+    let Some(answer) = held.unlock(&state, purpose, person).await? else { return Ok(()) };
+    let (uid, token, serial) = (caller.uid, held.name().to_owned(), answer.serial);
+    let accepted = answer.result.is_ok();
+    let event = match &answer.result {
+        Ok(()) => Event::TokenUnlocked { uid, token: token.clone(), serial: serial.clone() },
+        Err(TokenError::WrongPin { tries_left }) => {
+            Event::PinRefused { uid, token: token.clone(), serial: serial.clone(), tries_left: *tries_left }
+        }
+        Err(error) => return Err(SignError::of_token(&token, error.clone())),
+    };
+    road.store.write_behind::<StoreError, _>("a token's answer to a PIN", move |tx| {
+        if accepted {
+            tx.pin_accepted(&serial, None)?;
+        }
+        tx.append(&event).map(drop)
+    });
+    answer.result.map_err(|error| SignError::of_token(&token, error))
+}
+
+/// One signature by a token, verified.
+pub(super) async fn on_token(
+    road: &Road,
+    caller: &Caller,
+    held: &Held<'_>,
+    key: &KeyRecord,
+    message: &[u8],
+    person: &dyn Person,
+) -> Result<EcdsaSignature, SignError> {
+    let Place::Token { key: reference, .. } = &key.place else {
+        return Err(SignError::Internal(format!("key {} is on no token", key.id)));
+    };
+    let signature = match sign_once(held, reference, message).await {
+        // The session was lost since we looked, and its login with it. One more question, one more try.
+        Err(TokenError::NotLoggedIn) => {
+            ready(road, caller, held, Purpose::Presence, person).await?;
+            sign_once(held, reference, message).await
+        }
+        other => other,
+    };
+    let signature = signature.map_err(|error| SignError::of_token(held.name(), error))?;
+    if !verifies(&key.public, message, &signature) {
+        return Err(SignError::of_token(held.name(), TokenError::WrongSignature));
+    }
+    Ok(signature)
+}
+
+async fn sign_once(held: &Held<'_>, key: &KeyRef, message: &[u8]) -> Result<EcdsaSignature, TokenError> {
+    held.sign(key, Sha256Digest::of(message)).await
+}
+
+/// The signatures of the vault's keys, each verified.
+async fn in_vault(vault: &Arc<Vault>, plan: &Arc<Plan>) -> Result<Vec<Vec<Signature>>, SignError> {
+    let count: usize = plan.documents.iter().map(|document| document.signers.len()).sum();
+    if plan.size() <= INLINE_BYTES && count <= INLINE_SIGNATURES {
+        return all_in_vault(vault, plan);
+    }
+    let (vault, plan) = (Arc::clone(vault), Arc::clone(plan));
+    tokio::task::spawn_blocking(move || all_in_vault(&vault, &plan))
+        .await
+        .map_err(|error| SignError::Internal(error.to_string()))?
+}
+
+fn all_in_vault(vault: &Vault, plan: &Plan) -> Result<Vec<Vec<Signature>>, SignError> {
+    let each = plan.documents.iter().map(|document| {
+        let mut made = Vec::with_capacity(document.signers.len());
+        for signer in &document.signers {
+            if signer.token().is_none() {
+                made.extend(listed(signer, &one_in_vault(vault, &signer.key, &document.exact.bytes)?));
+            }
+        }
+        Ok(made)
+    });
+    each.collect()
+}
+
+fn one_in_vault(vault: &Vault, key: &KeyRecord, message: &[u8]) -> Result<EcdsaSignature, SignError> {
+    let signature = match (vault.sign(&key.id, message), &key.place) {
+        (Err(VaultError::KeyUnknown(_)), Place::Vault { sealed }) => vault
+            .load(key.id, &key.binding(), &key.public, sealed)
+            .and_then(|()| vault.sign(&key.id, message)),
+        (signed, _) => signed,
+    };
+    let signature = signature.map_err(SignError::of_vault)?;
+    if !verifies(&key.public, message, &signature) {
+        return Err(SignError::Internal(format!("a signature by key {} does not verify", key.id)));
+    }
+    Ok(signature)
+}
+
+/// Asks for proof that a person is there, by a token that opens the vault, or by its passphrase.
+async fn presence(road: &Road, caller: &Caller, intent: &str, person: &dyn Person) -> Result<(), SignError> {
+    let ways = road.store.read(|view| view.ways()).await?;
+    let token =
+        ways.iter().filter_map(|way| way.token.as_ref()).find(|token| road.tokens.contains_key(&token.name));
+    if let Some(token) = token {
+        let held = road.seat(&token.name)?.take(intent)?;
+        return ready(road, caller, &held, Purpose::Presence, person).await;
+    }
+    match ways.into_iter().find(|way| way.way.ask() == WayAsk::Passphrase) {
+        Some(way) => passphrase(road, way, intent, person).await,
+        None => Err(SignError::VaultMissing),
+    }
+}
+
+async fn passphrase(road: &Road, way: WayRecord, intent: &str, person: &dyn Person) -> Result<(), SignError> {
+    let question = Question {
+        kind: SecretKind::Passphrase,
+        purpose: Purpose::Presence,
+        token: String::new(),
+        serial: String::new(),
+        tries_left: None,
+        intent: intent.to_owned(),
+        max_length: 255,
+    };
+    let what = "the vault".to_owned();
+    let answer = person.ask(question).await.map_err(|why| SignError::PinRequired { what, why })?;
+    person.tell(Waiting::Working { what: intent.to_owned() });
+    vault_open(road).await?;
+    let vault = Arc::clone(&road.vault);
+    tokio::task::spawn_blocking(move || vault.open(&way.way, &answer))
+        .await
+        .map_err(|error| SignError::Internal(error.to_string()))?
+        .map_err(SignError::of_vault)
+}
+
+/// One signature under every id by which the role lists the key.
+fn listed(signer: &Signer, signature: &EcdsaSignature) -> Vec<Signature> {
+    signer.listed_as.iter().map(|id| Signature::ecdsa(*id, signature)).collect()
+}
+
+fn verifies(public: &PublicKey, message: &[u8], signature: &EcdsaSignature) -> bool {
+    public.p256_point().is_some_and(|point| verify_p256(&point, message, signature))
+}
+
+fn unheld(token: &str) -> SignError {
+    SignError::Internal(format!("the token {token} is not held"))
+}

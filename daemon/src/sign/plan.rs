@@ -1,0 +1,315 @@
+//! What a request would do, worked out before anything is written: documents read to the last byte, each against its
+//! base, each difference as an action, each key as a signer that somebody listed. Decides nothing.
+use std::time::Duration;
+
+use touchmark_tuf::{Difference, Gun, Instant, KeyId, PublicKey, RoleName, Root, Sha256Digest, Version};
+
+use super::base::{Base, Known, News, Standing};
+use super::{SignError, SignRequest};
+use crate::document::{Body, Exact, NewExpiry, needs};
+use crate::policy::{Caller, Decision, MaxExpiry, Need, Policy};
+use crate::store::keys::{KeyRecord, Place};
+use crate::vault::KeyRole;
+
+/// The most differences that are named; the others are counted.
+const NAMED: usize = 50;
+
+/// What a request would do.
+pub(super) struct Plan {
+    pub(super) gun: Gun,
+    pub(super) documents: Vec<Planned>,
+    pub(super) news: Vec<News>,
+    pub(super) new_expiry: NewExpiry,
+    /// The root file that is trusted before this request's documents.
+    pub(super) root_file: Option<Vec<u8>>,
+}
+
+/// One document of it.
+pub(super) struct Planned {
+    pub(super) exact: Exact,
+    /// Version and digest of the document it follows.
+    pub(super) base: Option<(Version, Sha256Digest)>,
+    pub(super) differences: Vec<String>,
+    pub(super) more_differences: usize,
+    pub(super) signers: Vec<Signer>,
+    /// Signatures of the same bytes that were made before.
+    pub(super) earlier: Vec<touchmark_tuf::Signature>,
+    needs: Vec<Need>,
+}
+
+/// A key that signs, under the ids by which the role lists it.
+pub(super) struct Signer {
+    pub(super) key: KeyRecord,
+    pub(super) listed_as: Vec<KeyId>,
+}
+
+/// The limits of the moment.
+pub(super) struct Moment {
+    pub(super) now: Instant,
+    pub(super) max_expiry: MaxExpiry,
+}
+
+impl Plan {
+    /// Works it out. Takes as long as reading the documents does.
+    ///
+    /// # Errors
+    /// For the first thing that nobody may do.
+    pub(super) fn make(
+        request: SignRequest,
+        known: Known,
+        keys: &[KeyRecord],
+        moment: &Moment,
+    ) -> Result<Self, SignError> {
+        let mut read = Vec::with_capacity(request.documents.len());
+        for document in request.documents {
+            if read.iter().any(|(other, _): &(Exact, _)| other.role == document.role) {
+                return Err(SignError::Field {
+                    field: "documents",
+                    why: format!("{} stands twice", document.role),
+                });
+            }
+            read.push((Exact::read(document.role, document.bytes)?, document.key_ids));
+        }
+        let standing =
+            Standing::establish(request.gun.clone(), known, request.bases, request.accept_root.as_ref())?;
+        let listing = Listing::new(&standing, &read);
+        let mut new_expiry = NewExpiry::No;
+        let mut documents = Vec::with_capacity(read.len());
+        for (exact, key_ids) in &read {
+            let (planned, expiry) = plan(&request.gun, exact, key_ids, &standing, &listing, keys, moment)?;
+            if expiry == NewExpiry::Yes {
+                new_expiry = NewExpiry::Yes;
+            }
+            documents.push(planned);
+        }
+        let root_file = standing.root_file().map(<[u8]>::to_vec);
+        Ok(Self { gun: request.gun, documents, news: standing.news, new_expiry, root_file })
+    }
+
+    /// What the policy says: every need, in the repository and in every other one that a key signs for.
+    pub(super) fn decide(&self, policy: &Policy, caller: &Caller) -> Decision {
+        let mut decision = Decision::Allowed;
+        for document in &self.documents {
+            let mut guns = vec![&self.gun];
+            guns.extend(document.signers.iter().flat_map(|signer| &signer.key.guns));
+            guns.sort_unstable();
+            guns.dedup();
+            for gun in guns {
+                decision = decision.and(policy.decide_any(caller, gun)).and(policy.decide(
+                    caller,
+                    gun,
+                    &document.needs,
+                ));
+            }
+        }
+        decision
+    }
+
+    /// The names of the tokens that it needs, each once.
+    pub(super) fn tokens(&self) -> Vec<&str> {
+        let signers = self.documents.iter().flat_map(|document| &document.signers);
+        let mut names: Vec<_> = signers.filter_map(|signer| signer.token()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether a key of the vault is needed.
+    pub(super) fn needs_vault(&self) -> bool {
+        let mut signers = self.documents.iter().flat_map(|document| &document.signers);
+        signers.any(|signer| signer.token().is_none())
+    }
+
+    /// What it does, in words, for the person who is asked.
+    pub(super) fn intent(&self) -> String {
+        let documents = self.documents.iter().map(|document| {
+            let named = document.differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+            let more = (document.differences.len() + document.more_differences).saturating_sub(3);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let what = if named.is_empty() { "nothing changes".to_owned() } else { named };
+            format!("{} version {} ({what}{more})", document.exact.role, document.exact.version())
+        });
+        let documents = documents.collect::<Vec<_>>().join(", ");
+        format!("sign for {}: {documents}", touchmark_tuf::shown(self.gun.as_str()))
+    }
+
+    /// Bytes of all documents.
+    pub(super) fn size(&self) -> usize {
+        self.documents.iter().map(|document| document.exact.bytes.len()).sum()
+    }
+}
+
+impl Signer {
+    /// The token that the key is on; `None`: in the vault.
+    pub(super) fn token(&self) -> Option<&str> {
+        match &self.key.place {
+            Place::Token { token, .. } => Some(token),
+            Place::Vault { .. } => None,
+        }
+    }
+}
+
+fn plan(
+    gun: &Gun,
+    exact: &Exact,
+    key_ids: &[KeyId],
+    standing: &Standing,
+    listing: &Listing<'_>,
+    keys: &[KeyRecord],
+    moment: &Moment,
+) -> Result<(Planned, NewExpiry), SignError> {
+    let base = standing.base(&exact.role)?;
+    let again =
+        base.as_ref().is_some_and(|base| base.version == exact.version() && base.digest == exact.digest)
+            || standing.is_kept(&exact.role, exact.version(), &exact.digest);
+    let (differences, needs, expiry) = if again {
+        (Vec::new(), Vec::new(), NewExpiry::No)
+    } else {
+        follows(exact, base.as_ref())?;
+        let body = base.as_ref().map(|base| &base.body);
+        let differences = exact.differences(body);
+        let needs = needs(&exact.role, &differences)?;
+        let files = if exact.role == RoleName::Snapshot { standing.files() } else { Vec::new() };
+        exact.check(gun, body, &files)?;
+        let ahead: Duration = moment.max_expiry.of(&exact.role);
+        (differences, needs, exact.check_expiry(body, moment.now, ahead)?)
+    };
+    let named = differences.iter().take(NAMED).map(Difference::to_string).collect();
+    let planned = Planned {
+        base: base.map(|base| (base.version, base.digest)),
+        differences: named,
+        more_differences: differences.len().saturating_sub(NAMED),
+        signers: listing.signers(gun, exact, key_ids, keys)?,
+        earlier: standing.signatures(&exact.role, exact.version(), &exact.digest).to_vec(),
+        needs,
+        exact: exact.clone(),
+    };
+    Ok((planned, expiry))
+}
+
+/// A new document has the version right after its base; the first one is version 1.
+fn follows(exact: &Exact, base: Option<&Base>) -> Result<(), SignError> {
+    let (role, version) = (exact.role.clone(), exact.version());
+    let Some(base) = base else {
+        if version == Version::FIRST {
+            return Ok(());
+        }
+        return Err(SignError::BaseUnknown { role, why: format!("version {version} is not the first one") });
+    };
+    if version < base.version {
+        Err(SignError::VersionRegression { role, version, have: base.version })
+    } else if version == base.version {
+        Err(SignError::VersionReused { role, version })
+    } else if base.version.next() == Some(version) {
+        Ok(())
+    } else {
+        let why =
+            format!("version {version} does not follow version {}, the last one known here", base.version);
+        Err(SignError::BaseUnknown { role, why })
+    }
+}
+
+/// Who lists the keys of a role: documents of this request before those that are known.
+struct Listing<'a> {
+    standing: &'a Standing,
+    read: &'a [(Exact, Vec<KeyId>)],
+}
+
+impl<'a> Listing<'a> {
+    const fn new(standing: &'a Standing, read: &'a [(Exact, Vec<KeyId>)]) -> Self {
+        Self { standing, read }
+    }
+
+    fn signers(
+        &self,
+        gun: &Gun,
+        exact: &Exact,
+        key_ids: &[KeyId],
+        keys: &[KeyRecord],
+    ) -> Result<Vec<Signer>, SignError> {
+        if key_ids.is_empty() {
+            return Err(SignError::Field { field: "key_ids", why: format!("no key for {}", exact.role) });
+        }
+        let mut signers: Vec<Signer> = Vec::with_capacity(key_ids.len());
+        for id in key_ids {
+            let key = keys.iter().find(|key| key.id == *id).ok_or(SignError::KeyUnknown { key: *id })?;
+            let unfit =
+                |why| SignError::KeyUnfit { key: *id, role: exact.role.clone(), gun: gun.clone(), why };
+            if signers.iter().any(|signer| signer.key.id == *id) {
+                return Err(SignError::Field { field: "key_ids", why: format!("key {id} stands twice") });
+            }
+            if !fits(&key.role, &exact.role) {
+                return Err(unfit("it was made for another role"));
+            }
+            if key.role != KeyRole::Root && !key.guns.contains(gun) {
+                return Err(unfit("it was made for another repository"));
+            }
+            let listed_as = self.listed_as(&exact.role, id)?;
+            if listed_as.is_empty() {
+                return Err(unfit("it is not listed there"));
+            }
+            signers.push(Signer { key: key.clone(), listed_as });
+        }
+        Ok(signers)
+    }
+
+    /// The ids under which a key is listed for a role.
+    fn listed_as(&self, role: &RoleName, id: &KeyId) -> Result<Vec<KeyId>, SignError> {
+        let mut listed = match role {
+            RoleName::Delegation(name) => {
+                let parent = self.targets(&name.parent())?;
+                let keys = parent.delegation(name).map(|role| role.key_ids.clone()).unwrap_or_default();
+                of_key(keys.iter().filter_map(|key_id| parent.delegations.keys.get(key_id)), id)
+            }
+            RoleName::Root => {
+                // A new root is signed by the old keys and the new ones; a key with a new certificate is both.
+                let old = self.standing.root().into_iter();
+                let roots = self.new_root().into_iter().chain(old);
+                roots.flat_map(|root| of_key(root.keys_of(role), id)).collect()
+            }
+            _ => {
+                let root = self.new_root().or_else(|| self.standing.root()).ok_or_else(|| {
+                    SignError::BaseUnknown {
+                        role: RoleName::Root,
+                        why: "this repository is not known here yet".to_owned(),
+                    }
+                })?;
+                of_key(root.keys_of(role), id)
+            }
+        };
+        listed.sort_unstable();
+        listed.dedup();
+        Ok(listed)
+    }
+
+    fn new_root(&self) -> Option<&Root> {
+        self.read.iter().find_map(|(exact, _)| match &exact.body {
+            Body::Root(root) => Some(root),
+            _ => None,
+        })
+    }
+
+    fn targets(&self, role: &RoleName) -> Result<touchmark_tuf::Targets, SignError> {
+        let new =
+            self.read.iter().find(|(exact, _)| exact.role == *role).map(|(exact, _)| exact.body.clone());
+        match new.or(self.standing.base(role)?.map(|base| base.body)) {
+            Some(Body::Targets(targets)) => Ok(targets),
+            _ => Err(SignError::BaseUnknown { role: role.clone(), why: "it lists who may sign".to_owned() }),
+        }
+    }
+}
+
+fn fits(key: &KeyRole, role: &RoleName) -> bool {
+    matches!(
+        (key, role),
+        (KeyRole::Root, RoleName::Root)
+            | (KeyRole::Targets, RoleName::Targets)
+            | (KeyRole::Snapshot, RoleName::Snapshot)
+            // A signer's key signs for `targets/NAME` and for `targets/releases`: the parent lists it where it may.
+            | (KeyRole::Delegation(_), RoleName::Delegation(_))
+    )
+}
+
+fn of_key<'k>(keys: impl Iterator<Item = &'k PublicKey>, id: &KeyId) -> Vec<KeyId> {
+    keys.filter(|key| key.canonical_id() == *id).map(PublicKey::id).collect()
+}

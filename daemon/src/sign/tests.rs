@@ -1,0 +1,5 @@
+//! The road from end to end: a real store, a real vault, keys of other people and a token made of software.
+mod bases;
+mod root;
+mod tags;
+mod world;

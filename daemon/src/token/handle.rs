@@ -1,0 +1,304 @@
+//! The daemon's side of a token: what the rest of the daemon calls.
+
+mod helper_process;
+mod job;
+mod keeper;
+mod stderr;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use touchmark_tuf::{EcdsaSignature, KeyId, PublicKey, Sha256Digest};
+
+use super::message::{self, Answer, Request, WireBox};
+use super::{
+    KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenState, UnwrapMethod, Usage,
+};
+use crate::vault::{Locked, SecretBuf};
+use job::{Call, Command, Finished};
+use keeper::Keeper;
+
+/// The program that helpers are, and how it is told to be one.
+#[derive(Debug, Clone)]
+pub struct HelperProgram {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl HelperProgram {
+    /// `program token-helper`.
+    #[must_use]
+    pub fn touchmarkd(program: PathBuf) -> Self {
+        Self { program, arguments: vec!["token-helper".into()] }
+    }
+}
+
+/// Something that a token finished after nobody waited for it any more. It is destroyed, and worth a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Name of the token.
+    pub token: String,
+    /// What it was: `signature`, `key`, `opened box`.
+    pub what: &'static str,
+    /// The key it was made with, or that was made.
+    pub key: Option<KeyId>,
+}
+
+/// Called for each [`Orphan`], from the token's task: it must not block.
+pub type OnOrphan = Arc<dyn Fn(&Orphan) + Send + Sync>;
+
+/// One token, as the daemon sees it. Cheap to clone; the helper ends when the last clone is gone.
+#[derive(Clone)]
+pub struct TokenHandle {
+    name: Arc<str>,
+    commands: mpsc::Sender<Command>,
+    state: watch::Receiver<TokenState>,
+    /// Process id of the running helper, 0 without one.
+    helper: Arc<AtomicU32>,
+    locked: Arc<Locked>,
+    limits: Arc<Limits>,
+}
+
+impl TokenHandle {
+    /// Starts to look after a token, inside a tokio runtime. Returns at once; the token opens in the background.
+    #[must_use]
+    pub fn start(config: TokenConfig, locked: Arc<Locked>, helper: HelperProgram, limits: Limits) -> Self {
+        let on_orphan: OnOrphan = Arc::new(|orphan: &Orphan| {
+            tracing::warn!(token = orphan.token, what = orphan.what, "orphaned");
+        });
+        Self::start_watched(config, locked, helper, limits, on_orphan)
+    }
+
+    /// As [`TokenHandle::start`], with a word about whatever nobody waited for.
+    #[must_use]
+    pub fn start_watched(
+        config: TokenConfig,
+        locked: Arc<Locked>,
+        helper: HelperProgram,
+        limits: Limits,
+        on_orphan: OnOrphan,
+    ) -> Self {
+        let name: Arc<str> = config.name.as_str().into();
+        let (commands, incoming) = mpsc::channel(limits.queue.max(1));
+        let (publish, state) = watch::channel(TokenState::opening());
+        let limits = Arc::new(limits);
+        let keeper =
+            Keeper::new(config, Arc::clone(&locked), helper, Arc::clone(&limits), publish, on_orphan);
+        let helper = keeper.pid();
+        tokio::spawn(keeper.run(incoming));
+        Self { name, commands, state, helper, locked, limits }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is known now, without asking.
+    #[must_use]
+    pub fn state(&self) -> TokenState {
+        self.state.borrow().clone()
+    }
+
+    /// Every change of [`TokenHandle::state`].
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<TokenState> {
+        self.state.clone()
+    }
+
+    /// Process id of the helper, while one runs.
+    #[must_use]
+    pub fn helper_pid(&self) -> Option<u32> {
+        Some(self.helper.load(Ordering::Acquire)).filter(|pid| *pid != 0)
+    }
+
+    /// Asks the token and returns what is known then. Starts the helper where it was stopped.
+    pub async fn refresh(&self) -> TokenState {
+        // What went wrong is in the state.
+        drop(self.call(Request::Probe, [None, None], self.limits.open, ("", None)).await);
+        self.state()
+    }
+
+    /// The keys on the token. Before a login a token shows what it calls public.
+    ///
+    /// # Errors
+    /// [`TokenError`]; see its variants.
+    pub async fn keys(&self) -> Result<Vec<TokenKey>, TokenError> {
+        match self.call(Request::Keys, [None, None], self.limits.call, ("", None)).await? {
+            Finished { answer: Answer::Keys(keys), .. } => {
+                Ok(keys.into_iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Presents the user PIN, exactly once, even where the token is unlocked already.
+    ///
+    /// # Errors
+    /// [`TokenError::WrongPin`], [`TokenError::PinLocked`], [`TokenError::PinNotSet`], and all that concerns the token;
+    /// [`TokenError::PinUnfit`] for one of no or more than 255 bytes, which reaches no token.
+    pub async fn login(&self, pin: &SecretBuf) -> Result<(), TokenError> {
+        let secrets = [Some(self.copy(pin)?), None];
+        self.call(Request::Login, secrets, self.limits.call, ("", None)).await.map(drop)
+    }
+
+    /// Ends the login.
+    ///
+    /// # Errors
+    /// [`TokenError`]; a token that is not there is logged out.
+    pub async fn logout(&self) -> Result<(), TokenError> {
+        self.call(Request::Logout, [None, None], self.limits.call, ("", None)).await.map(drop)
+    }
+
+    /// Signs a digest with ECDSA P-256. The caller verifies the signature before anybody sees it.
+    ///
+    /// # Errors
+    /// [`TokenError`]; after any of them no signature has left the helper.
+    pub async fn sign(&self, key: &KeyRef, digest: Sha256Digest) -> Result<EcdsaSignature, TokenError> {
+        let request =
+            Request::Sign { key: key.try_into()?, digest: super::hex::Hex(digest.as_bytes().to_vec()) };
+        let orphan = ("signature", Some(key.public.id()));
+        match self.call(request, [None, None], self.limits.call, orphan).await? {
+            Finished { answer: Answer::Signature(bytes), .. } => Ok(message::signature(&bytes)?),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Opens a box into locked memory: the shared x coordinate (32 bytes), or the plaintext of RSA-OAEP.
+    ///
+    /// # Errors
+    /// [`TokenError::BoxRefused`] where it was made for another key, and all that concerns the token.
+    pub async fn unwrap(&self, key: &KeyRef, boxed: &TokenBox) -> Result<SecretBuf, TokenError> {
+        let request = Request::Unwrap { key: key.try_into()?, boxed: WireBox::from(boxed) };
+        let orphan = ("opened box", Some(key.public.id()));
+        match self.call(request, [None, None], self.limits.call, orphan).await? {
+            Finished { answer: Answer::Secret, secret: Some(secret) } => Ok(secret),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Makes a P-256 key on the token that signs and never leaves it.
+    ///
+    /// # Errors
+    /// [`TokenError::NotLoggedIn`], [`TokenError::NotSupported`], and all that concerns the token.
+    pub async fn generate_root(&self, label: &str) -> Result<TokenKey, TokenError> {
+        self.make(Request::GenerateRoot { label: label.to_owned() }, [None, None]).await
+    }
+
+    /// Makes a key that opens boxes, of the first method that the token proves to be able to do.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSupported`] where it can do neither, and all that concerns the token.
+    pub async fn generate_unwrap(&self) -> Result<(TokenKey, UnwrapMethod), TokenError> {
+        let key = self.make(Request::GenerateUnwrap, [None, None]).await?;
+        match key.usage {
+            Usage::Unwrap(method) => Ok((key, method)),
+            Usage::Sign => Err(unexpected()),
+        }
+    }
+
+    /// Puts an existing P-256 private key (`scalar`: 32 bytes) onto the token, then ends the helper that saw it.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSupported`] where the token takes no keys from outside, and all that concerns the token.
+    pub async fn import(
+        &self,
+        label: &str,
+        scalar: &SecretBuf,
+        public: &PublicKey,
+    ) -> Result<TokenKey, TokenError> {
+        let request = Request::Import { label: label.to_owned(), public: message::spki(public)? };
+        let made = self.make(request, [Some(self.copy(scalar)?), None]).await;
+        self.stop_helper().await;
+        made
+    }
+
+    /// Removes both halves of a key.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyNotFound`], [`TokenError::NotLoggedIn`], and all that concerns the token.
+    pub async fn delete(&self, key: &KeyRef) -> Result<(), TokenError> {
+        let request = Request::Delete { key: key.try_into()? };
+        self.call(request, [None, None], self.limits.call, ("", None)).await.map(drop)
+    }
+
+    /// Makes an empty token ready: the configured label, the security officer's PIN, the user PIN.
+    ///
+    /// # Errors
+    /// [`TokenError::AlreadyInitialised`] (nothing is ever wiped), [`TokenError::NotPresent`],
+    /// [`TokenError::PinUnfit`], and all that concerns the token.
+    pub async fn init_token(&self, so_pin: &SecretBuf, pin: &SecretBuf) -> Result<(), TokenError> {
+        let secrets = [Some(self.copy(so_pin)?), Some(self.copy(pin)?)];
+        self.call(Request::InitToken, secrets, self.limits.make, ("", None)).await.map(drop)
+    }
+
+    /// Ends the helper, and with it the login and whatever the module remembers. The next call starts another;
+    /// until then the token is not looked at.
+    pub async fn stop_helper(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.commands.send(Command::Stop(done)).await.is_ok() {
+            // An error means that the helper is gone with its keeper.
+            let _ = stopped.await;
+        }
+    }
+
+    async fn make(&self, request: Request, secrets: [Option<SecretBuf>; 2]) -> Result<TokenKey, TokenError> {
+        match self.call(request, secrets, self.limits.make, ("key", None)).await? {
+            Finished { answer: Answer::Key(key), .. } => Ok(key.try_into()?),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn call(
+        &self,
+        request: Request,
+        secrets: [Option<SecretBuf>; 2],
+        allowed: Duration,
+        (what, key): (&'static str, Option<KeyId>),
+    ) -> Result<Finished, TokenError> {
+        let (reply, finished) = oneshot::channel();
+        let orphan = Orphan { token: self.name.to_string(), what, key };
+        let start_by = tokio::time::Instant::now() + self.limits.wait;
+        let call = Call { request, secrets, allowed, start_by, reply, orphan };
+        self.commands.try_send(Command::Call(Box::new(call))).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => TokenError::Busy,
+            mpsc::error::TrySendError::Closed(_) => gone(),
+        })?;
+        finished.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// A copy that can travel to the token's task: locked like its source.
+    fn copy(&self, secret: &SecretBuf) -> Result<SecretBuf, TokenError> {
+        if secret.is_empty() || secret.len() > Secret::MAX {
+            let why = format!("it has {} bytes, and 1 to {} are possible", secret.len(), Secret::MAX);
+            return Err(TokenError::PinUnfit { why });
+        }
+        let mut copy = SecretBuf::new(&self.locked, secret.len()).map_err(|_| TokenError::NoLockedMemory)?;
+        copy.extend_from_slice(secret.expose()).map_err(|_| TokenError::NoLockedMemory)?;
+        Ok(copy)
+    }
+}
+
+impl std::fmt::Debug for TokenHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenHandle").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+fn unexpected() -> TokenError {
+    TokenError::Failed {
+        call: "helper message".to_owned(),
+        code: "the answer to another question".to_owned(),
+    }
+}
+
+fn gone() -> TokenError {
+    TokenError::HelperEnded { how: "the daemon is shutting down".to_owned() }
+}

@@ -1,0 +1,84 @@
+//! Keys on tokens.
+
+use serde::{Deserialize, Serialize};
+use touchmark_tuf::PublicKey;
+
+/// A key as the daemon has enrolled it. It is found by its id and counts only with this public key: object handles
+/// and ids can come to mean another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRef {
+    /// `CKA_ID`.
+    pub id: Vec<u8>,
+    /// The enrolled public key.
+    pub public: PublicKey,
+}
+
+/// A key as a token shows it.
+///
+/// Keys that this program makes have sixteen random bytes as `CKA_ID`, the same on both halves, and a label: the
+/// person's words for a root key, `touchmark vault (ecdh)` or `touchmark vault (rsa-oaep)` for a key that opens the
+/// vault. Keys made by other programs may have any id and label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenKey {
+    /// `CKA_ID`.
+    pub id: Vec<u8>,
+    /// `CKA_LABEL`; what is not UTF-8 in it is replaced.
+    pub label: String,
+    /// Public half.
+    pub public: PublicKey,
+    /// What it is for.
+    pub usage: Usage,
+}
+
+impl TokenKey {
+    /// What to keep of it to find it again.
+    #[must_use]
+    pub fn key_ref(&self) -> KeyRef {
+        KeyRef { id: self.id.clone(), public: self.public.clone() }
+    }
+}
+
+/// What a key on a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Usage {
+    /// Signs root documents.
+    Sign,
+    /// Opens the vault.
+    Unwrap(UnwrapMethod),
+}
+
+/// How a key opens the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnwrapMethod {
+    /// ECDH on P-256 (`CKM_ECDH1_DERIVE`, `CKD_NULL`).
+    Ecdh,
+    /// RSA-2048 OAEP with SHA-1 and MGF1-SHA-1, the one parameter set that SoftHSM, TPMs and others share.
+    RsaOaep,
+}
+
+impl UnwrapMethod {
+    /// The label of keys of this method.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Ecdh => "touchmark vault (ecdh)",
+            Self::RsaOaep => "touchmark vault (rsa-oaep)",
+        }
+    }
+}
+
+/// What a token opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenBox {
+    /// The other party's point, uncompressed.
+    Ecdh {
+        /// `04 || x || y`.
+        peer: [u8; 65],
+    },
+    /// An RSA-OAEP ciphertext.
+    RsaOaep {
+        /// As long as the modulus.
+        ciphertext: Vec<u8>,
+    },
+}

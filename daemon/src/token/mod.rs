@@ -1,0 +1,120 @@
+//! Tokens: where root keys live and how the vault is opened.
+//!
+//! Every token has a helper process of its own (`touchmarkd token-helper`). Outside, in the daemon, there is a
+//! [`TokenHandle`]: asynchronous, a bounded queue, a deadline for each job. Inside, one thread owns the PKCS#11
+//! module behind the traits of this file. Between them go length-prefixed messages over the helper's stdin and
+//! stdout ([`frame`], [`message`]). A module that hangs or crashes takes its helper with it and nothing else.
+//!
+//! This room knows no policy, no ledger and no store. What may be signed has been decided before a digest
+//! arrives here, and the caller verifies what comes back.
+
+mod config;
+mod error;
+#[cfg(any(test, feature = "fake-token"))]
+pub mod fake;
+mod frame;
+mod handle;
+pub mod helper;
+mod hex;
+mod key;
+mod message;
+mod pkcs11;
+mod quiet;
+mod secret;
+mod state;
+
+pub use config::{Limits, TokenConfig, TokenKind};
+pub use error::TokenError;
+pub use handle::{HelperProgram, OnOrphan, Orphan, TokenHandle};
+pub use key::{KeyRef, TokenBox, TokenKey, UnwrapMethod, Usage};
+pub use secret::Secret;
+pub use state::{PinState, Presence, TokenInfo, TokenState};
+
+use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest};
+
+/// What finds and prepares tokens of one kind. Lives in the helper; blocking.
+pub trait TokenProvider {
+    /// Opens the one token that `which` describes. A token that has come back since the last try is seen.
+    ///
+    /// # Errors
+    /// [`TokenError::NotPresent`], [`TokenError::Mismatch`] where another or more than one token answers to the
+    /// description, [`TokenError::ModuleUnusable`] or [`TokenError::Failed`].
+    fn open(&self, which: &TokenKind) -> Result<Box<dyn Provision>, TokenError>;
+
+    /// Makes an empty token ready: label of `which`, security officer's PIN, user PIN. No token may be open.
+    ///
+    /// # Errors
+    /// [`TokenError::AlreadyInitialised`] where a token answers to that label (nothing is ever wiped),
+    /// [`TokenError::NotPresent`] where there is no empty token, [`TokenError::Mismatch`] where there are several,
+    /// [`TokenError::PinUnfit`] or [`TokenError::Failed`].
+    fn init_token(&self, which: &TokenKind, so_pin: &Secret, pin: &Secret) -> Result<(), TokenError>;
+}
+
+/// One open token, owned by the helper's one thread; blocking.
+pub trait Token {
+    /// Who this is.
+    fn info(&self) -> &TokenInfo;
+
+    /// What the token said about its user PIN when it was last asked.
+    fn pin_state(&self) -> PinState;
+
+    /// Whether private keys can be used now.
+    fn logged_in(&self) -> bool;
+
+    /// Its usable keys. Before a login a token shows what it calls public.
+    ///
+    /// # Errors
+    /// [`TokenError`]; see its variants.
+    fn keys(&mut self) -> Result<Vec<TokenKey>, TokenError>;
+
+    /// Presents the user PIN to the token, exactly once, even where somebody is logged in already.
+    ///
+    /// # Errors
+    /// [`TokenError::WrongPin`], [`TokenError::PinLocked`], [`TokenError::PinNotSet`]; a refused PIN is forgotten.
+    fn login(&mut self, pin: &Secret) -> Result<(), TokenError>;
+
+    /// Ends the login and forgets the PIN.
+    fn logout(&mut self);
+
+    /// Signs a SHA-256 digest with ECDSA P-256.
+    ///
+    /// # Errors
+    /// [`TokenError::NotLoggedIn`], [`TokenError::KeyNotFound`], and all that concerns the token.
+    fn sign(&mut self, key: &KeyRef, digest: &Sha256Digest) -> Result<EcdsaSignature, TokenError>;
+
+    /// Opens a box: the shared x coordinate (32 bytes) of ECDH, or the plaintext of RSA-OAEP.
+    ///
+    /// # Errors
+    /// As [`Token::sign`]; a box made for another key is [`TokenError::BoxRefused`].
+    fn unwrap(&mut self, key: &KeyRef, boxed: &TokenBox) -> Result<Secret, TokenError>;
+
+    /// Whether this very token still answers. Costs no PIN try and ends no login.
+    fn is_alive(&mut self) -> bool;
+}
+
+/// What only ceremonies do.
+pub trait Provision: Token {
+    /// Makes a P-256 key that signs and never leaves the token.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSupported`] where the token cannot, or would make a key that can leave it.
+    fn generate_root(&mut self, label: &str) -> Result<TokenKey, TokenError>;
+
+    /// Makes a key that opens boxes, of the first method that this token proves to be able to do.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSupported`] where it can do neither.
+    fn generate_unwrap(&mut self) -> Result<TokenKey, TokenError>;
+
+    /// Puts an existing P-256 private key (`scalar`: 32 bytes) onto the token.
+    ///
+    /// # Errors
+    /// [`TokenError::NotSupported`] where the token takes no keys from outside.
+    fn import(&mut self, label: &str, scalar: &Secret, public: &PublicKey) -> Result<TokenKey, TokenError>;
+
+    /// Removes both halves of a key.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyNotFound`], [`TokenError::NotLoggedIn`].
+    fn delete(&mut self, key: &KeyRef) -> Result<(), TokenError>;
+}

@@ -1,0 +1,282 @@
+//! A token's PIN: from a person, or from where the configuration says, and then once only.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use touchmark_proto::v1::waiting::State;
+use touchmark_proto::v1::{NeedsToken, Queued, SecretKind};
+
+use super::UnlockError;
+use crate::app::{App, TokenSlot};
+use crate::audit::Event;
+use crate::config::PinSource;
+use crate::policy::Decision;
+use crate::rpc::desk::{Desk, Question};
+use crate::secret::PIN_MAX;
+use crate::store::pins::Enrolled;
+use crate::store::{StoreError, Tx};
+use crate::token::{PinState, Presence, TokenError, TokenState};
+use crate::vault::SecretBuf;
+
+/// How long a request waits for somebody to plug a token in.
+const PLUG_IN_TIME: Duration = Duration::from_secs(60);
+
+impl App {
+    /// Makes sure that the token's private keys can be used, asking at the desk for what is missing.
+    pub(crate) async fn login(
+        self: &Arc<Self>,
+        name: &str,
+        desk: &Desk,
+        intent: &str,
+    ) -> Result<(), UnlockError> {
+        let slot = self.token(name)?;
+        let state = present(slot, desk).await?;
+        if state.logged_in {
+            return Ok(());
+        }
+        // One prompt per token: whoever comes second finds it open when the first one's PIN was right.
+        let _turn = match slot.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                desk.tell(State::Queued(Queued {
+                    behind: format!("another request that waits for the PIN of token {name}"),
+                }));
+                tokio::select! {
+                    turn = slot.turn.lock() => turn,
+                    () = desk.withdrawn() => return Err(crate::rpc::desk::DeskError::Withdrawn.into()),
+                }
+            }
+        };
+        if slot.handle.state().logged_in {
+            return Ok(());
+        }
+        // A signature that is waiting for this token has it to itself.
+        let _held = self.road().seat(name).and_then(|seat| seat.take(intent)).map_err(UnlockError::Busy)?;
+        if let Some((pin, source)) = self.configured_pin(slot, &state).await? {
+            return self.present_pin(slot, &pin, Some(source), self.own_uid()).await;
+        }
+        self.login_person(slot, desk, intent).await
+    }
+
+    /// Proves that a person is there, where the policy wants one. A configured PIN proves nothing.
+    pub(crate) async fn confirm(
+        self: &Arc<Self>,
+        decision: Decision,
+        token: Option<&str>,
+        desk: &Desk,
+        intent: &str,
+    ) -> Result<(), UnlockError> {
+        match decision {
+            Decision::Allowed => return Ok(()),
+            Decision::Refused(why) => return Err(why.into()),
+            Decision::NeedsPin => {}
+        }
+        let ways = self.store().read(|view| view.ways()).await?;
+        let first = ways.first();
+        let by_token =
+            token.map(str::to_owned).or_else(|| first?.token.as_ref().map(|token| token.name.clone()));
+        if let Some(name) = by_token {
+            let slot = self.token(&name)?;
+            present(slot, desk).await?;
+            let _turn = slot.turn.lock().await;
+            let _held =
+                self.road().seat(&name).and_then(|seat| seat.take(intent)).map_err(UnlockError::Busy)?;
+            return self.login_person(slot, desk, intent).await;
+        }
+        // Without token and passphrase there is nothing to ask, and nothing yet to protect.
+        let Some(way) = first else { return Ok(()) };
+        let question = Question {
+            kind: SecretKind::Passphrase,
+            token: String::new(),
+            serial: String::new(),
+            tries_left: None,
+            intent: intent.to_owned(),
+        };
+        let answer = desk.ask(question).await?;
+        if self.vault().is_open() {
+            return super::open_vault(self, way.way.clone(), answer)
+                .await
+                .map_err(super::ways::passphrase_error);
+        }
+        Err(crate::vault::VaultError::Locked.into())
+    }
+
+    async fn login_person(
+        self: &Arc<Self>,
+        slot: &TokenSlot,
+        desk: &Desk,
+        intent: &str,
+    ) -> Result<(), UnlockError> {
+        let state = slot.handle.state();
+        let question = Question {
+            kind: SecretKind::Pin,
+            token: slot.entry.name.clone(),
+            serial: serial(&state),
+            tries_left: state.tries_left,
+            intent: intent.to_owned(),
+        };
+        let pin = desk.ask(question).await?;
+        self.present_pin(slot, &pin, None, desk.call().caller.uid).await
+    }
+
+    /// The configured PIN, with the word for its source; given out once until the token has accepted it, and that
+    /// is on the disk before. `None`: there is none, or it must not be sent.
+    pub(crate) async fn configured_pin(
+        &self,
+        slot: &TokenSlot,
+        state: &TokenState,
+    ) -> Result<Option<(SecretBuf, String)>, UnlockError> {
+        let Some(path) = self.pin_path(slot)? else { return Ok(None) };
+        // The last try is a person's to spend.
+        if state.pin == PinState::Final {
+            return Ok(None);
+        }
+        let pin = read_pin(self, &slot.entry.name, &path).await?;
+        let (serial, source) = (serial(state), source_words(&slot.entry.pin, &path));
+        let noted = {
+            let event = Event::PinTried {
+                token: slot.entry.name.clone(),
+                serial: serial.clone(),
+                source: source.clone(),
+            };
+            let source = source.clone();
+            let job = move |tx: &Tx<'_>| {
+                let noted = tx.pin_tried(&serial, &source)?;
+                if noted {
+                    tx.append(&event)?;
+                }
+                Ok::<_, StoreError>(noted)
+            };
+            self.store().write(job).await?
+        };
+        if !noted {
+            tracing::warn!(
+                token = slot.entry.name,
+                "the configured PIN was refused before and is not sent again"
+            );
+            return Ok(None);
+        }
+        Ok(Some((pin, source)))
+    }
+
+    async fn present_pin(
+        self: &Arc<Self>,
+        slot: &TokenSlot,
+        pin: &SecretBuf,
+        source: Option<String>,
+        uid: u32,
+    ) -> Result<(), UnlockError> {
+        let token = slot.entry.name.clone();
+        let serial = serial(&slot.handle.state());
+        match slot.handle.login(pin).await {
+            Ok(()) => {
+                let enrolled = Enrolled { token: token.clone(), serial: serial.clone(), public: None };
+                let job = move |tx: &Tx<'_>| {
+                    tx.pin_accepted(&serial, source.as_deref())?;
+                    if tx.enrolled(&enrolled.token)?.is_none() {
+                        tx.enrol(&enrolled)?;
+                        tx.append(&Event::TokenEnrolled {
+                            uid,
+                            token: token.clone(),
+                            serial: serial.clone(),
+                        })?;
+                    }
+                    tx.append(&Event::TokenUnlocked { uid, token, serial })
+                };
+                self.store().write(job).await.map(|_| ()).map_err(|error: StoreError| error.into())
+            }
+            Err(error) => {
+                if let TokenError::WrongPin { tries_left } = error {
+                    self.record_behind(Event::PinRefused { uid, token: token.clone(), serial, tries_left });
+                }
+                Err(UnlockError::Token { name: token, error })
+            }
+        }
+    }
+
+    /// Where a configured PIN lies.
+    fn pin_path(&self, slot: &TokenSlot) -> Result<Option<std::path::PathBuf>, UnlockError> {
+        match &slot.entry.pin {
+            PinSource::Ask => Ok(None),
+            PinSource::File(path) => Ok(Some(path.clone())),
+            PinSource::Credential(name) => {
+                self.surroundings().credential(name).map(Some).ok_or_else(|| UnlockError::PinFile {
+                    name: slot.entry.name.clone(),
+                    source_name: slot.entry.pin.to_string(),
+                    why: "systemd gave this process no credentials (CREDENTIALS_DIRECTORY is not set)"
+                        .to_owned(),
+                })
+            }
+        }
+    }
+}
+
+/// Waits until the token is there.
+pub(super) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState, UnlockError> {
+    let refuse = |error| UnlockError::Token { name: slot.entry.name.clone(), error };
+    let mut state = slot.handle.refresh().await;
+    if matches!(state.presence, Presence::Absent | Presence::Opening) {
+        if state.presence == Presence::Absent {
+            let serial = slot.entry.serial.clone().unwrap_or_else(|| serial(&state));
+            desk.tell(State::NeedsToken(NeedsToken { token: slot.entry.name.clone(), serial }));
+        }
+        let mut watch = slot.handle.watch();
+        let seen = watch.wait_for(|state| !matches!(state.presence, Presence::Absent | Presence::Opening));
+        match desk.within(PLUG_IN_TIME, seen).await? {
+            Some(Ok(seen)) => state = seen.clone(),
+            Some(Err(_)) | None => return Err(refuse(TokenError::NotPresent)),
+        }
+    }
+    match state.presence {
+        Presence::Present if state.pin == PinState::Locked => Err(refuse(TokenError::PinLocked)),
+        Presence::Present if state.pin == PinState::NotSet => Err(refuse(TokenError::PinNotSet)),
+        Presence::Present => Ok(state),
+        Presence::Absent | Presence::Opening => Err(refuse(TokenError::NotPresent)),
+        Presence::Mismatch(found) => Err(refuse(TokenError::Mismatch {
+            expected: format!("the enrolled token `{}`", slot.entry.name),
+            found,
+        })),
+        Presence::Failed(why) => {
+            Err(refuse(TokenError::ModuleUnusable { module: slot.entry.module.display().to_string(), why }))
+        }
+    }
+}
+
+pub(super) fn serial(state: &TokenState) -> String {
+    state.info.as_ref().map(|info| info.serial.clone()).unwrap_or_default()
+}
+
+/// What the guard knows a PIN by: where it lies and, for a file, which version of it. A credential is written anew
+/// at every start, so that its time says nothing.
+fn source_words(source: &PinSource, path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    match (source, std::fs::metadata(path)) {
+        (PinSource::File(_), Ok(file)) => {
+            format!("{source} inode {} written {}.{:09}", file.ino(), file.mtime(), file.mtime_nsec())
+        }
+        _ => source.to_string(),
+    }
+}
+
+/// Reads a PIN file straight into locked memory; a line's end is not part of the PIN.
+async fn read_pin(app: &App, name: &str, path: &Path) -> Result<SecretBuf, UnlockError> {
+    let refuse = |why: String| UnlockError::PinFile {
+        name: name.to_owned(),
+        source_name: path.display().to_string(),
+        why,
+    };
+    let mut pin = SecretBuf::new(app.vault().memory(), usize::from(PIN_MAX) + 1)
+        .map_err(|error| UnlockError::Vault(error.into()))?;
+    let mut file =
+        tokio::fs::File::open(path).await.map_err(|error| refuse(error.to_string()))?.into_std().await;
+    let read =
+        std::io::Read::read(&mut file, pin.as_mut_slice()).map_err(|error| refuse(error.to_string()))?;
+    let text = pin.as_mut_slice().get(..read).unwrap_or_default();
+    let length = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(read);
+    if length == 0 || length > usize::from(PIN_MAX) {
+        return Err(refuse(format!("it holds no PIN of 1 to {PIN_MAX} bytes")));
+    }
+    pin.set_len(length).map_err(|error| UnlockError::Vault(error.into()))?;
+    Ok(pin)
+}

@@ -1,0 +1,59 @@
+//! P-256 private keys as 32-byte scalars (big endian). Every function runs on a locked stack: it asks for the proof.
+use ecdsa::hazmat::sign_prehashed_rfc6979;
+use p256::elliptic_curve::sec1::ToSec1Point as _;
+use p256::{NistP256, NonZeroScalar, PublicKey};
+use sha2::Sha256;
+
+use super::error::VaultError;
+use super::locked::{Inside, Public};
+
+/// A public point: 0x04, X, Y (SEC 1 section 2.3.3, uncompressed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point(pub(super) [u8; 65]);
+
+/// r and s, 32 bytes each, big endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RawSignature(pub(super) [u8; 64]);
+
+impl Public for Point {}
+impl Public for RawSignature {}
+
+/// Writes a new key to where it stays, in 1..n-1, and answers its public point.
+pub(super) fn generate(key: &mut [u8; 32], inside: &Inside<'_>) -> Result<Point, VaultError> {
+    loop {
+        getrandom::fill(key)?;
+        // Out of range with a chance of 2^-32: draw again, so that every key is equally likely.
+        if let Some(point) = point(key, inside) {
+            return Ok(point);
+        }
+    }
+}
+
+/// The public point; `None` when the number is no private key (zero, or not below the order).
+pub(super) fn point(key: &[u8; 32], inside: &Inside<'_>) -> Option<Point> {
+    let scalar = scalar(key, inside)?;
+    let encoded = PublicKey::from_secret_scalar(&scalar).to_sec1_point(false);
+    encoded.as_bytes().try_into().ok().map(Point)
+}
+
+/// ECDSA with the nonce of RFC 6979 (SHA-256) over a digest.
+pub(super) fn sign(key: &[u8; 32], digest: &[u8; 32], inside: &Inside<'_>) -> Option<RawSignature> {
+    let scalar = scalar(key, inside)?;
+    let (signature, _) = sign_prehashed_rfc6979::<NistP256, Sha256>(&scalar, digest, &[]);
+    Some(RawSignature(signature.to_bytes().into()))
+}
+
+/// The x-coordinate of `key` times `point` (SEC 1 section 3.3.1). `None`: the point is not on the curve.
+pub(super) fn agree(key: &[u8; 32], point: &Point, shared: &mut [u8; 32], inside: &Inside<'_>) -> Option<()> {
+    let peer = PublicKey::from_sec1_bytes(&point.0).ok()?;
+    let secret = p256::ecdh::diffie_hellman(scalar(key, inside)?, peer.as_affine());
+    shared.copy_from_slice(secret.raw_secret_bytes());
+    Some(())
+}
+
+fn scalar(key: &[u8; 32], _: &Inside<'_>) -> Option<NonZeroScalar> {
+    NonZeroScalar::from_repr((*key).into()).into_option()
+}
+
+#[cfg(test)]
+mod tests;

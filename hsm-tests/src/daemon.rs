@@ -1,0 +1,104 @@
+//! The shipped `touchmarkd`, as a person or a service manager starts it.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use crate::cli::{Cli, Ran, shipped};
+use crate::place::Place;
+use crate::process::Process;
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    cli: Cli,
+    process: Process,
+    socket: PathBuf,
+    place: Place,
+}
+
+impl Daemon {
+    /// `touchmarkd run --dev` in a temporary folder, ready.
+    #[must_use]
+    pub fn dev() -> Self {
+        Self::dev_in(Place::new())
+    }
+
+    /// `touchmarkd run --dev DIR` with DIR the folder `dev` in this place, ready.
+    #[must_use]
+    pub fn dev_in(place: Place) -> Self {
+        let folder = place.folder("dev");
+        let cli = program(&place).args(["run", "--dev"]).arg(&folder);
+        Self::started(cli, folder.join("touchmarkd.sock"), place)
+    }
+
+    /// `touchmarkd run --config FILE`, ready. `config` makes the file's text from the folder and the path of
+    /// the socket.
+    #[must_use]
+    pub fn with_config(config: impl FnOnce(&Path, &Path) -> String) -> Self {
+        let place = Place::new();
+        let (file, socket) = (place.join("touchmarkd.toml"), place.folder("run").join("touchmarkd.sock"));
+        std::fs::write(&file, config(place.path(), &socket)).expect("the daemon's configuration");
+        let cli = program(&place).args(["run", "--config"]).arg(file);
+        Self::started(cli, socket, place)
+    }
+
+    /// Runs `touchmarkd check --config` on this text to its end.
+    #[must_use]
+    pub fn check(config: &str) -> Ran {
+        let place = Place::new();
+        std::fs::write(place.join("touchmarkd.toml"), config).expect("the daemon's configuration");
+        program(&place).args(["check", "--config"]).arg(place.join("touchmarkd.toml")).run()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The folder with everything of it: `dev`, or the configuration, and its log.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Its process, for signals, its pid and its log.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Ends it with SIGTERM.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.process.stop()
+    }
+
+    /// Starts it again in the same folder with the same arguments, and waits until it is ready.
+    pub fn start_again(&mut self) {
+        assert!(!self.process.is_running(), "the daemon still runs");
+        self.process = launch(&self.cli, &self.socket, &self.place);
+    }
+
+    fn started(cli: Cli, socket: PathBuf, place: Place) -> Self {
+        let process = launch(&cli, &socket, &place);
+        Self { cli, process, socket, place }
+    }
+}
+
+fn program(place: &Place) -> Cli {
+    let home = place.folder("home");
+    Cli::new(shipped("touchmarkd")).env("HOME", home).folder(place.path())
+}
+
+/// Ready means that the socket serves.
+fn launch(cli: &Cli, socket: &Path, place: &Place) -> Process {
+    let mut process = Process::start("touchmarkd", &mut cli.command(), &place.join("touchmarkd.log"));
+    process.wait_for(&format!("serving {}", socket.display()), || UnixStream::connect(socket).is_ok());
+    process
+}

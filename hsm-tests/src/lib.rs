@@ -1,0 +1,31 @@
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "fixtures: what cannot be set up must end the test, with its message"
+)]
+//! Real components as judges: each fixture is one program of its own, on free loopback ports, in a short
+//! temporary folder, ended by its own pid when the fixture goes. Nothing here is shipped.
+//!
+//! A component that is missing fails the test that wants it. The one exception is the Docker Engine, and only
+//! where the caller says so (`TOUCHMARK_WITHOUT_ENGINE=1`), and then it is said on stderr.
+
+pub mod ca;
+pub mod cli;
+pub mod daemon;
+pub mod engine;
+pub mod gate;
+pub mod home;
+pub mod hostile;
+pub mod http;
+pub mod images;
+pub mod notary;
+pub mod place;
+pub mod ports;
+pub mod process;
+pub mod registry;
+pub mod scan;
+pub mod softhsm;
+pub mod swtpm;

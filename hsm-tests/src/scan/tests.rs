@@ -1,0 +1,250 @@
+//! The scanner against itself: it must find what a child planted, in every form, and call protected what a child
+//! locked away. The child is this very program, started again.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+
+use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+use p256::ecdsa::{Signature, SigningKey};
+use touchmarkd::vault::{Locked, MemoryKind, SecretBuf};
+
+use super::matcher::find;
+use super::needles::Needles;
+use super::{nonce, process, tree};
+
+/// RFC 6979 appendix A.2.5.
+const KEY: [u8; 32] = [
+    0xc9, 0xaf, 0xa9, 0xd8, 0x45, 0xba, 0x75, 0x16, 0x6b, 0x5c, 0x21, 0x57, 0x67, 0xb1, 0xd6, 0x93, 0x4e,
+    0x50, 0xc3, 0xdb, 0x36, 0xe8, 0x9b, 0x12, 0x7b, 0x8a, 0x62, 0x2b, 0x12, 0x0f, 0x67, 0x21,
+];
+const PIN: &[u8] = b"tulip-4711";
+/// Says to the child what to do with what it reads from stdin.
+const ROLE: &str = "TOUCHMARK_SCAN_CHILD";
+
+/// A key that stands in no program's file, as a constant would.
+fn fresh_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).unwrap();
+    key[0] = 0x3b; // below the order
+    key
+}
+
+/// A child that has read the secret and keeps it as it was told.
+struct Holder(Child);
+
+impl Holder {
+    fn new(role: &str, secret: &[u8]) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "scan::tests::holder", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(ROLE, role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.as_mut().unwrap();
+        stdin.write_all(&[u8::try_from(secret.len()).unwrap()]).unwrap();
+        stdin.write_all(secret).unwrap();
+        let holder = BufReader::new(child.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+        assert!(holder.into_iter().any(|line| line.ends_with("holding")), "the child did not get so far");
+        Self(child)
+    }
+
+    fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take()); // it ends with its input
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Not a test: what a [`Holder`] runs.
+#[test]
+#[ignore = "the child of the other tests"]
+fn holder() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let mut stdin = File::from(rustix::io::dup(std::io::stdin()).unwrap());
+    let mut length = [0];
+    stdin.read_exact(&mut length).unwrap();
+    let length = usize::from(length[0]);
+    let memory = match role.as_str() {
+        "secret" => Some(Locked::open(Some(MemoryKind::Secret), 1).unwrap()),
+        "mlock" => Some(Locked::open(Some(MemoryKind::Mlock), 1).unwrap()),
+        _ => None,
+    };
+    let mut locked = memory.map(|memory| SecretBuf::new(&memory, length).unwrap());
+    let mut heap = Vec::new();
+    match (&mut locked, role.as_str()) {
+        (Some(buffer), _) => stdin.read_exact(buffer.as_mut_slice()).unwrap(),
+        (None, "dropped") => {
+            // Read, used and let go without a wipe, which is what careless code does.
+            let mut secret = vec![0; length + 4096];
+            stdin.read_exact(&mut secret[64..64 + length]).unwrap();
+            drop(std::hint::black_box(secret));
+        }
+        (None, _) => {
+            heap.resize(length, 0);
+            stdin.read_exact(&mut heap).unwrap();
+        }
+    }
+    std::io::stdout().write_all(b"holding\n").unwrap();
+    stdin.read_to_end(&mut Vec::new()).unwrap();
+    std::hint::black_box((heap, locked));
+}
+
+#[test]
+fn key_on_the_heap_is_exposed() {
+    let key = fresh_key();
+    let child = Holder::new("heap", &key);
+    let findings = process(child.pid(), &Needles::for_key(&key, &[]));
+    assert!(
+        findings.exposed.iter().any(|hit| hit.len == 32 && hit.needle == "key, big endian"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn key_that_was_freed_and_not_wiped_is_exposed() {
+    let key = fresh_key();
+    let child = Holder::new("dropped", &key);
+    let findings = process(child.pid(), &Needles::for_key(&key, &[]));
+    assert!(findings.exposed.iter().any(|hit| hit.len >= 16), "{findings:?}");
+}
+
+#[test]
+fn key_in_locked_memory_is_protected() {
+    let key = fresh_key();
+    let child = Holder::new("mlock", &key);
+    let findings = process(child.pid(), &Needles::for_key(&key, &[]));
+    findings.assert_clean("locked");
+    assert_eq!(findings.protected.len(), 1, "{findings:?}");
+    assert_eq!(findings.unreadable, 0);
+}
+
+#[test]
+fn secret_memory_cannot_be_read_and_is_counted() {
+    let key = fresh_key();
+    let child = Holder::new("secret", &key);
+    let findings = process(child.pid(), &Needles::for_key(&key, &[]));
+    findings.assert_clean("in secret memory");
+    assert!(findings.protected.is_empty());
+    assert_eq!(findings.unreadable, 4096, "one page of a buffer");
+}
+
+#[test]
+fn scan_of_something_else_finds_nothing() {
+    let child = Holder::new("heap", b"nothing of interest in here");
+    let findings = process(child.pid(), &Needles::for_key(&KEY, &[[7; 32]]).secret("PIN", PIN));
+    findings.assert_clean("without a secret");
+    assert!(findings.protected.is_empty() && findings.bytes > 100_000, "{findings:?}");
+}
+
+#[test]
+fn process_goes_on_after_the_scan() {
+    let mut child = Holder::new("heap", PIN);
+    let pin = Needles::default().secret("PIN", PIN);
+    for _ in 0..3 {
+        assert!(!process(child.pid(), &pin).exposed.is_empty());
+    }
+    drop(child.0.stdin.take());
+    assert!(child.0.wait().unwrap().success());
+}
+
+#[test]
+fn core_has_the_heap_and_not_the_locked_pages() {
+    let key = fresh_key();
+    let folder = tempfile::tempdir().unwrap();
+    let needles = Needles::for_key(&key, &[]);
+    let leaky = Holder::new("heap", &key);
+    assert!(!super::core(leaky.pid(), folder.path(), &needles).exposed.is_empty());
+    for role in ["mlock", "secret"] {
+        let careful = Holder::new(role, &key);
+        super::core(careful.pid(), folder.path(), &needles).assert_clean(role);
+    }
+}
+
+/// Every form, at every alignment, whole and cut to the shortest run that counts.
+#[test]
+fn every_needle_is_found_at_every_alignment() {
+    let needles = Needles::for_key(&KEY, &[[0x11; 32]]).secret("PIN", PIN).secret("short", b"943817");
+    assert!(needles.all.len() > 100, "{needles:?}");
+    for needle in &needles.all {
+        let start = needle.bytes.len() - needle.min_run;
+        for (part, pad) in
+            [&needle.bytes[..], &needle.bytes[start..]].into_iter().flat_map(|p| [(p, 0), (p, 1)])
+        {
+            for shift in 0..4 {
+                let bytes = [&vec![0xee; 4090 + shift + pad], part, &[0xee; 9]].concat();
+                let hits = find(&bytes, 0, "", &needles);
+                let (from, to) = (4090 + shift + pad, 4090 + shift + pad + part.len());
+                let found =
+                    hits.iter().any(|hit| hit.at <= from as u64 && hit.at + hit.len as u64 >= to as u64);
+                assert!(found, "{} bytes of {} at {shift}: {hits:?}", part.len(), needle.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn shorter_runs_do_not_count() {
+    let needles = Needles::for_key(&KEY, &[]).secret("PIN", PIN);
+    for part in [&KEY[3..10], &PIN[1..], b"c9afa9d845ba751".as_slice()] {
+        let bytes = [&[0xee; 100], part, &[0xee; 100]].concat();
+        assert_eq!(find(&bytes, 0, "", &needles), []);
+    }
+}
+
+#[test]
+fn run_inside_a_longer_one_is_one_find() {
+    let bytes = [&[0xee; 100], KEY.as_slice(), &[0xee; 100], &KEY[..9], &[0xee]].concat();
+    let hits = find(&bytes, 0x1000, "here", &Needles::for_key(&KEY, &[]));
+    let found: Vec<_> = hits.iter().map(|hit| (hit.at, hit.len)).collect();
+    assert_eq!(found, [(0x1064, 32), (0x10e8, 9)]);
+    assert_eq!(hits[1].to_string(), "9 bytes of key, big endian at 0x10e8 in here");
+}
+
+/// The nonces looked for are the ones that a signature really used.
+#[test]
+fn nonces_are_those_of_real_signatures() {
+    for digest in [[1; 32], [0xff; 32], *b"a digest of thirty-two bytes ..."] {
+        let signature: Signature = SigningKey::from_slice(&KEY).unwrap().sign_prehash(&digest).unwrap();
+        assert_eq!(signature.to_bytes()[32..], nonce::s_of(&KEY, &digest));
+    }
+}
+
+/// The same numbers by other means: the states continue to the HMAC that they belong to.
+#[test]
+fn midstates_are_those_of_sha_256() {
+    use sha2::block_api::compress256;
+    let secrets = nonce::secrets(&KEY, &[1; 32]);
+    let number = |name: &str| secrets.numbers.iter().find(|(found, _)| *found == name).unwrap().1;
+    let [_, _, (_, inner), (_, outer)] = secrets.midstates[..] else { panic!("four states") };
+    // V3, which is the nonce, is HMAC(K2, V2): one block each after the key's.
+    let finish = |mut state: [u32; 8], message: &[u8]| {
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(message);
+        block[32] = 0x80;
+        block[56..].copy_from_slice(&(96_u64 * 8).to_be_bytes());
+        compress256(&mut state, &[block]);
+        state.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>()
+    };
+    assert_eq!(finish(outer, &finish(inner, &number("V2"))), number("k"));
+}
+
+#[test]
+fn files_are_searched_through_all_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("a/.b")).unwrap();
+    std::fs::write(folder.path().join("a/.b/state.db"), [&[1; 5000], PIN].concat()).unwrap();
+    std::fs::write(folder.path().join("clean"), b"nothing").unwrap();
+    std::os::unix::fs::symlink("/proc/self/environ", folder.path().join("link")).unwrap();
+    let findings = tree(folder.path(), &Needles::default().secret("PIN", PIN));
+    let [hit] = &findings.exposed[..] else { panic!("{findings:?}") };
+    assert!(hit.place.ends_with("a/.b/state.db") && hit.at == 5000 && hit.needle == "PIN");
+    assert_eq!(findings.bytes, 5017);
+}

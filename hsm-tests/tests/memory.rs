@@ -1,0 +1,105 @@
+//! Secrets stand in the clear in locked memory only: while keys are used, after lock, in cores and in files.
+//!
+//! Memory is read as root, because a daemon that is not dumpable shows it to nobody else.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "memory/daemon.rs"]
+mod daemon;
+#[path = "memory/secrets.rs"]
+mod secrets;
+#[path = "memory/signer.rs"]
+mod signer;
+
+use hsm_tests::scan;
+
+use secrets::Secrets;
+use signer::Signer;
+
+/// How often a process is looked at while it signs.
+const SCANS: usize = 25;
+
+/// Both sides of it must hold for the test below to mean anything: a signer that takes no care is caught.
+#[test]
+fn careless_signer_is_found_out() {
+    let secrets = Secrets::fresh();
+    let signer = Signer::start("careless", &secrets);
+    let mut names = Vec::new();
+    for _ in 0..SCANS {
+        let findings = scan::process(signer.pid(), &secrets.needles());
+        names.extend(findings.exposed.into_iter().map(|hit| hit.needle));
+    }
+    for part in ["key, ", "passphrase", "digest"] {
+        assert!(names.iter().any(|name| name.contains(part)), "no {part} among {names:?}");
+    }
+}
+
+#[test]
+fn vault_keeps_keys_nonces_and_passphrases_in_locked_memory() {
+    let secrets = Secrets::fresh();
+    let mut signer = Signer::start("vault", &secrets);
+    let (needles, folder) = (secrets.needles(), tempfile::tempdir().unwrap());
+    let mut protected = 0;
+    for number in 0..SCANS {
+        let findings = scan::process(signer.pid(), &needles);
+        findings.assert_clean(&format!("scan {number} under load"));
+        protected += findings.protected.len();
+        assert!(!findings.protected.is_empty(), "scan {number} does not see the key itself");
+    }
+    assert!(protected > SCANS, "no scan met a signature at work: {protected} finds");
+
+    signer.say(b'q'); // the threads end, the vault stays open
+    signer.wait_for("quiet");
+    let at_rest = scan::process(signer.pid(), &needles);
+    at_rest.assert_clean("open, at rest");
+    assert!(at_rest.protected.iter().all(|hit| hit.needle.starts_with("key, big endian")), "{at_rest:?}");
+    scan::core(signer.pid(), folder.path(), &needles).assert_clean("core of an open vault");
+
+    signer.say(b'l');
+    signer.wait_for("locked");
+    let locked = scan::process(signer.pid(), &needles);
+    locked.assert_clean("locked");
+    assert!(locked.protected.is_empty(), "{locked:?}");
+}
+
+#[test]
+fn secret_memory_shows_nothing_to_root() {
+    let secrets = Secrets::fresh();
+    let signer = Signer::start("vault in secret memory", &secrets);
+    for number in 0..5 {
+        let findings = scan::process(signer.pid(), &secrets.needles());
+        findings.assert_clean(&format!("scan {number}"));
+        assert!(findings.protected.is_empty() && findings.unreadable > 128 * 1024, "{findings:?}");
+    }
+}
+
+/// The promise itself, on the shipped daemon: an imported key, signatures over the socket, then lock.
+#[test]
+fn daemon_keeps_keys_in_locked_memory_and_nowhere_else() {
+    let mut stage = daemon::Stage::set();
+    let (load, digest) = stage.load();
+    let (needles, pid) = (stage.needles(digest), stage.process.pid());
+    for number in 0..SCANS {
+        load.wait_for(20);
+        let findings = scan::process(pid, &needles);
+        findings.assert_clean(&format!("scan {number} under load"));
+        assert!(!findings.protected.is_empty(), "scan {number} does not see the key itself");
+    }
+    load.stop();
+
+    let at_rest = scan::process(pid, &needles);
+    at_rest.assert_clean("open, at rest");
+    assert!(at_rest.protected.iter().all(|hit| hit.needle.starts_with("key, big endian")), "{at_rest:?}");
+    let folder = tempfile::tempdir().unwrap();
+    scan::core(pid, folder.path(), &needles).assert_clean("core of an open daemon");
+
+    stage.touchmark(&["lock"]).exits(0);
+    let locked = scan::process(pid, &needles);
+    locked.assert_clean("locked");
+    assert!(locked.protected.is_empty(), "{locked:?}");
+
+    stage.process.stop();
+    std::fs::remove_file(stage.folder.join("pin")).unwrap(); // the one file that a dev daemon keeps a PIN in
+    scan::tree(&stage.folder, &needles).assert_clean("state and log");
+    scan::tree(&stage.home(), &needles).assert_clean("the person's folder");
+}

@@ -1,0 +1,40 @@
+//! What is hidden and looked for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hsm_tests::scan::Needles;
+use sha2::{Digest as _, Sha256};
+
+/// What the children sign, over and over.
+pub(crate) fn messages() -> [[u8; 600]; 8] {
+    std::array::from_fn(|number| [u8::try_from(number).unwrap(); 600])
+}
+
+/// What is hidden and looked for. Made anew each time: a constant would stand in this program's file.
+pub(crate) struct Secrets {
+    pub(crate) key: [u8; 32],
+    pub(crate) passphrase: String,
+}
+
+impl Secrets {
+    pub(crate) fn fresh() -> Self {
+        let (mut key, mut word) = ([0; 32], [0; 12]);
+        for bytes in [key.as_mut_slice(), &mut word] {
+            rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty()).unwrap();
+        }
+        key[0] = 0x3b; // below the order
+        Self { key, passphrase: STANDARD.encode(word) }
+    }
+
+    pub(crate) fn needles(&self) -> Needles {
+        let digests = messages().map(|message| Sha256::digest(message).into());
+        Needles::for_key(&self.key, &digests).secret("passphrase", self.passphrase.as_bytes())
+    }
+}
+
+/// ECPrivateKey (RFC 5915) in PEM.
+pub(crate) fn pem(key: &[u8; 32]) -> String {
+    let der = [&[0x30, 0x25, 2, 1, 1, 4, 32], key.as_slice()].concat();
+    let body = STANDARD.encode(der);
+    format!("-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n")
+}
