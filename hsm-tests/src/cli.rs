@@ -56,7 +56,15 @@ pub struct Cli {
     env: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
     stdin: Vec<u8>,
+    streams: Streams,
     deadline: Duration,
+}
+
+/// Where a command's stderr goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Streams {
+    Apart,
+    Together,
 }
 
 /// A command that has ended.
@@ -76,8 +84,8 @@ impl Cli {
     pub fn new(program: impl Into<PathBuf>) -> Self {
         let path = OsString::from(SYSTEM_PATH);
         let env = vec![("PATH".into(), path), ("LANG".into(), "C.UTF-8".into())];
-        let (args, folder, stdin) = (Vec::new(), None, Vec::new());
-        Self { program: program.into(), args, env, folder, stdin, deadline: DEADLINE }
+        let (args, folder, stdin, streams) = (Vec::new(), None, Vec::new(), Streams::Apart);
+        Self { program: program.into(), args, env, folder, stdin, streams, deadline: DEADLINE }
     }
 
     /// One more argument.
@@ -116,6 +124,13 @@ impl Cli {
         self
     }
 
+    /// What it writes to stderr comes up in its stdout, in the order in which a terminal would show both.
+    #[must_use]
+    pub fn merged(mut self) -> Self {
+        self.streams = Streams::Together;
+        self
+    }
+
     /// How long it may take, instead of three minutes.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -138,7 +153,10 @@ impl Cli {
     /// variables, so PATH keeps what the shell has, and HOME and LANG are left alone.
     #[must_use]
     pub fn exports(&self, programs: &Path) -> String {
-        let own = self.env.iter().filter(|(name, _)| !["PATH", "HOME", "LANG"].iter().any(|no| name == no));
+        let own = self
+            .env
+            .iter()
+            .filter(|(name, _)| !["PATH", "HOME", "LANG", "NO_COLOR"].iter().any(|no| name == no));
         let line = |(name, value): &(OsString, OsString)| {
             format!("export {}='{}'\n", name.to_string_lossy(), value.to_string_lossy())
         };
@@ -151,7 +169,8 @@ impl Cli {
         let [mut stdin, stdout, stderr] = [(); 3].map(|()| tempfile::tempfile().expect("a temporary file"));
         stdin.write_all(&self.stdin).and_then(|()| stdin.rewind()).expect("stdin's bytes");
         let mut command = self.command();
-        command.stdin(stdin).stdout(share(&stdout)).stderr(share(&stderr));
+        let second = if self.streams == Streams::Together { &stdout } else { &stderr };
+        command.stdin(stdin).stdout(share(&stdout)).stderr(share(second));
         let child = command.spawn().unwrap_or_else(|why| panic!("cannot start {}: {why}", self.line()));
         Running { line: self.line(), child, stdout, stderr, deadline: Instant::now() + self.deadline }
     }

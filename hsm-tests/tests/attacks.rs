@@ -16,7 +16,7 @@ use hsm_tests::home::Home;
 use hsm_tests::hostile::{Hostile, Reply};
 use serde_json::{Value, json};
 
-use forge::{EXPIRED, Files, Key, Publisher, file, hex};
+use forge::{Delegated, EXPIRED, Files, Key, Publisher, file, hex};
 
 const GUN: &str = "localhost:5000/icho/alpine";
 
@@ -229,8 +229,8 @@ fn a_reader_several_roots_behind_follows_the_chain_and_only_a_whole_one() {
 fn releases_goes_before_targets_and_a_broken_one_is_never_passed_over() {
     let stage = Stage::set();
     let publisher = &stage.publisher;
-    let releases: &[(&str, &Key, &[(&str, &str)])] =
-        &[("targets/releases", &publisher.releases, &[("one", "released")])];
+    let releases =
+        &[Delegated { role: "targets/releases", key: &publisher.releases, tags: &[("one", "released")] }];
     stage.serve(publisher.edition_with(4, &[("one", "one"), ("two", "two")], releases, keep));
     stage.accepts("one", "released");
     stage.accepts("two", "two");
@@ -254,7 +254,7 @@ fn releases_goes_before_targets_and_a_broken_one_is_never_passed_over() {
 fn a_signer_alone_is_nobody_and_a_broken_signer_stops_nobody() {
     let stage = Stage::set();
     let publisher = &stage.publisher;
-    let alice: &[(&str, &Key, &[(&str, &str)])] = &[("targets/alice", &publisher.alice, &[("hers", "hers")])];
+    let alice = &[Delegated { role: "targets/alice", key: &publisher.alice, tags: &[("hers", "hers")] }];
     stage.serve(publisher.edition_with(4, &[("one", "one")], alice, keep));
     stage.verify("hers").exits(1).says("TAG_NOT_SIGNED");
 

@@ -158,8 +158,7 @@ async fn one_line_serves_every_call_of_a_command() {
     let (daemon, _file) = daemon(&socket, b"1234\n");
     for calls in 1..=2 {
         let question = v1::NeedsPin { intent: format!("call {calls}"), ..pin(-1) };
-        let so_far = Taken::default();
-        let events = after_secrets(&so_far, vec![waiting(State::NeedsPin(question))]).chain(stream::once({
+        let events = stream::iter(vec![waiting(State::NeedsPin(question))]).chain(stream::once({
             let taken = Arc::clone(&taken);
             async move {
                 while taken.lock().unwrap().len() < calls {

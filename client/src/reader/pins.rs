@@ -109,9 +109,7 @@ impl Pins {
     /// The root keys of which one must be a repository's: its own entry, else the longest prefix that fits.
     #[must_use]
     pub fn of(&self, gun: &Gun) -> Option<&[KeyId]> {
-        let longest = || {
-            self.prefixes.iter().filter(|(prefix, _)| gun.as_str().starts_with(prefix.as_str())).next_back()
-        };
+        let longest = || self.prefixes.iter().rfind(|(prefix, _)| gun.as_str().starts_with(prefix.as_str()));
         self.exact.get(gun).or_else(|| longest().map(|(_, ids)| ids)).map(Vec::as_slice)
     }
 

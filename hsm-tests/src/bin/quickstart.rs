@@ -107,7 +107,7 @@ impl Tour {
         show("", &self.home.touchmark().args(["verify", &self.image])).exits(0).says("@sha256:");
         say("What is signed there, by whom, until when.");
         show("", &self.home.touchmark().args(["inspect", &self.image])).exits(0);
-        say("The same image under a tag that nobody signed: refused.");
+        say("An image that nobody signed, in the same repository: refused.");
         Image::saying("signed by nobody").push(&self.registry, "icho/alpine", "unsigned");
         let pull = self.home.touchmark().args(["pull", &self.unsigned, "--to"]);
         show("", &pull.arg(format!("oci:{}", self.home.path().join("pulled").display()))).exits(1);
@@ -169,8 +169,8 @@ fn say(what: &str) {
 /// Runs a command as a person would see it: the line, then all it prints, indented.
 fn show(before: &str, cli: &Cli) -> Ran {
     println!("    $ {before}{}", cli.line());
-    let ran = cli.run();
-    for line in ran.stdout.lines().chain(ran.stderr.lines()) {
+    let ran = cli.clone().merged().run();
+    for line in ran.stdout.lines() {
         println!("    {line}");
     }
     ran

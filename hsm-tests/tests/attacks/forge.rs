@@ -12,6 +12,16 @@ use sha2::{Digest as _, Sha256};
 /// What a server has, by file name: `root.json`, `targets.HEX.json`...
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
+/// Tags, each with the bytes that it stands for.
+pub(crate) type Tags<'a> = &'a [(&'a str, &'a str)];
+
+/// The file of a delegation.
+pub(crate) struct Delegated<'a> {
+    pub(crate) role: &'a str,
+    pub(crate) key: &'a Key,
+    pub(crate) tags: Tags<'a>,
+}
+
 /// A date far ahead.
 pub(crate) const VALID: &str = "2036-01-01T00:00:00Z";
 /// A date long past.
@@ -97,12 +107,7 @@ impl Publisher {
     }
 
     /// Everything at `version`, with these tags; `alter` may change any document before it is signed, by role.
-    pub(crate) fn edition(
-        &self,
-        version: u64,
-        tags: &[(&str, &str)],
-        alter: impl Fn(&str, &mut Value),
-    ) -> Files {
+    pub(crate) fn edition(&self, version: u64, tags: Tags<'_>, alter: impl Fn(&str, &mut Value)) -> Files {
         self.edition_with(version, tags, &[], alter)
     }
 
@@ -110,8 +115,8 @@ impl Publisher {
     pub(crate) fn edition_with(
         &self,
         version: u64,
-        tags: &[(&str, &str)],
-        delegated: &[(&str, &Key, &[(&str, &str)])],
+        tags: Tags<'_>,
+        delegated: &[Delegated<'_>],
         alter: impl Fn(&str, &mut Value),
     ) -> Files {
         let mut files = Files::new();
@@ -127,13 +132,13 @@ impl Publisher {
         meta.insert("root".into(), keep("root", root));
 
         let keys: Map<String, Value> =
-            delegated.iter().map(|(_, key, _)| (key.id.clone(), key.object.clone())).collect();
+            delegated.iter().map(|one| (one.key.id.clone(), one.key.object.clone())).collect();
         let role = |(name, key, _): &(&str, &Key, _)| json!({"keyids": [key.id], "name": name, "paths": [""], "threshold": 1});
         let roles: Vec<Value> = delegated.iter().map(role).collect();
         let mut signed = targets(version, tags, &json!({"keys": keys, "roles": roles}));
         alter("targets", &mut signed);
         meta.insert("targets".into(), keep("targets", file(&signed, &[&self.targets])));
-        for (name, key, tags) in delegated {
+        for Delegated { role: name, key, tags } in delegated {
             let mut signed = targets(version, tags, &json!({"keys": {}, "roles": []}));
             alter(name, &mut signed);
             meta.insert((*name).into(), keep(name, file(&signed, &[key])));
@@ -152,7 +157,7 @@ impl Publisher {
     }
 }
 
-fn targets(version: u64, tags: &[(&str, &str)], delegations: &Value) -> Value {
+fn targets(version: u64, tags: Tags<'_>, delegations: &Value) -> Value {
     let entry = |(tag, content): &(&str, &str)| {
         let hash = STANDARD.encode(Sha256::digest(content.as_bytes()));
         ((*tag).to_owned(), json!({"hashes": {"sha256": hash}, "length": content.len()}))

@@ -32,9 +32,10 @@ impl Secrets {
     }
 }
 
-/// ECPrivateKey (RFC 5915) in PEM.
+/// ECPrivateKey (RFC 5915) in PEM, with the curve's name and without the public key. The scalar begins at byte 7.
 pub(crate) fn pem(key: &[u8; 32]) -> String {
-    let der = [&[0x30, 0x25, 2, 1, 1, 4, 32], key.as_slice()].concat();
+    const CURVE: [u8; 12] = [0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let der = [&[0x30, 0x31, 2, 1, 1, 4, 32], key.as_slice(), &CURVE].concat();
     let body = STANDARD.encode(der);
     format!("-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n")
 }

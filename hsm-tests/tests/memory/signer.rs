@@ -113,7 +113,7 @@ fn careless(mut stdin: File) {
     };
     let (pem, passphrase) = (read(), read());
     let der = STANDARD.decode(pem.lines().nth(1).unwrap()).unwrap();
-    let key = SigningKey::from_slice(&der[7..]).unwrap();
+    let key = SigningKey::from_slice(&der[7..39]).unwrap();
     sign_until_told(&stdin, |message| _ = std::hint::black_box::<Signature>(key.sign(message)));
     std::hint::black_box((pem, passphrase));
 }
