@@ -4,8 +4,8 @@ use std::{env, fs, path::PathBuf};
 use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files =
-        ["common", "signer", "keys", "tokens", "vault", "audit", "daemon"].map(|f| format!("proto/touchmark/v1/{f}.proto"));
+    let files = ["common", "signer", "keys", "tokens", "vault", "audit", "daemon"]
+        .map(|f| format!("proto/touchmark/v1/{f}.proto"));
     let descriptors = protox::compile(&files, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("touchmark.v1.bin"), descriptors.encode_to_vec())?;

@@ -17,7 +17,8 @@ quickstart  docker.io            dockerd                                    the 
 quickstart  docker.io            docker                                     Docker's own client, the independent judge
 test        opensc               pkcs11-tool                                looks at tokens from outside
 test        openssl              openssl                                    checks keys, certificates and signatures from outside
-test        sqlite3              sqlite3                                    reads the daemon's database from outside
+test        gdb                  gcore                                      looks for keys in a dump of the daemon's memory
+test        systemd              systemd-socket-activate                    hands the daemon a socket, as a service manager does
 test        swtpm                swtpm                                      a TPM in software
 test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token
 test        libtss2-tcti-swtpm0  /usr/lib/*/libtss2-tcti-swtpm.so.0         the way from there to the TPM in software

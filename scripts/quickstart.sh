@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 echo "Building touchmarkd and touchmark (release; minutes the first time) ..."
-cargo build --release --quiet -p touchmarkd -p touchmark -p hsm-tests --bins
+cargo build --release --quiet -p touchmarkd -p touchmark --bins
+cargo build --release --quiet -p hsm-tests --no-default-features --bin quickstart
 if [ -x quickstart.d/stop ]; then quickstart.d/stop; fi
-exec cargo run --release --quiet -p hsm-tests --bin quickstart -- "$PWD/quickstart.d"
+exec "${CARGO_TARGET_DIR:-target}/release/quickstart" "$PWD/quickstart.d"

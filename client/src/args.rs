@@ -43,7 +43,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "PATH")]
     pub socket: Option<String>,
     /// The trust (Notary) server, https only (else DOCKER_CONTENT_TRUST_SERVER, the configuration file,
-    /// https://notary.docker.io for Docker Hub and the registry itself for others)
+    /// notary.docker.io for Docker Hub and the registry itself for others)
     #[arg(long, global = true, value_name = "URL")]
     pub trust_server: Option<String>,
     /// Where trust data is cached, in Docker's layout (else $DOCKER_CONFIG/trust, ~/.docker/trust)

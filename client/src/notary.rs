@@ -240,6 +240,11 @@ impl From<NotaryError> for Error {
         let message = error.to_string();
         match error {
             NotaryError::Http(cause) => cause.into_error(Peer::TrustServer),
+            NotaryError::NotFound { server, gun, what } if what == "root.json" => Self::new(
+                Reason::NoTrustData,
+                format!("{gun} has no trust data on {server}: nobody signs it there"),
+            )
+            .hint("check the name, --trust-server and DOCKER_CONTENT_TRUST_SERVER"),
             NotaryError::NotFound { .. } => Self::new(Reason::NoTrustData, message),
             NotaryError::Rejected { code, .. } if code == "VERSION" => {
                 Self::new(Reason::PublishConflict, message).hint("somebody else published; try again")

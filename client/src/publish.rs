@@ -14,7 +14,8 @@ use std::time::Duration;
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{
-    Document as _, Expires, RoleName, Root, Sha256Digest, Snapshot, TargetName, Targets, Trusted, Verified,
+    Document as _, Expires, RoleName, Root, Sha256Digest, Snapshot, TargetChange, TargetName, Targets,
+    Trusted, Verified,
 };
 
 use crate::context::Ctx;
@@ -29,7 +30,7 @@ pub use plan::{Due, Goal};
 
 use plan::{Base, Next, State};
 use roles::{Keyring, Signing, choose};
-use send::{Files, Sent};
+use send::{Files, ReadBack, Sent};
 
 /// How often a lost race is run again.
 const ATTEMPTS: u32 = 8;
@@ -63,6 +64,18 @@ pub struct Publisher<'a> {
     notary: Notary,
 }
 
+/// How one attempt ended.
+enum Attempt {
+    /// The server has it all.
+    Done,
+    /// The repository was sent for the first time; what is wanted comes next.
+    Begun,
+    /// Somebody else was first.
+    Lost,
+    /// We were first, and took away what somebody else had just published: these changes.
+    Overwrote(Vec<TargetChange>),
+}
+
 /// What has to be signed and sent for one goal.
 struct Work {
     sign: Vec<(Signing, Targets, Base)>,
@@ -89,43 +102,89 @@ impl<'a> Publisher<'a> {
     /// several lost races `PUBLISH_CONFLICT`. What was signed is kept by the daemon.
     pub async fn run(&self, goal: &Goal) -> Result<Report, Error> {
         let mut report = Report::default();
+        let mut goal = goal.clone();
         for attempt in 0..ATTEMPTS {
-            let last = self.daemon.last(self.image.gun()).await?;
-            let Some(view) = self.current(goal, &last).await? else {
-                report.published.extend(self.send_first(goal).await?);
-                continue;
-            };
-            let trusted = &view.trusted;
-            let keys = self.daemon.key_list().await?;
-            let ring = Keyring::of(self.image.gun(), &keys);
-            let work = self.plan(goal, trusted, &last, &ring).await?;
-            if work.sign.is_empty() && work.ready.is_empty() && !snapshot_is_due(goal, trusted, &ring) {
-                return Ok(report);
-            }
-            let mut files = match self.sign(&work, &view, &last, &mut report).await {
+            match self.attempt(&goal, &mut report).await {
+                Ok(Attempt::Done) => return Ok(report),
+                Ok(Attempt::Begun) => continue,
+                Ok(Attempt::Overwrote(theirs)) => goal = Goal::Apply(theirs),
+                Ok(Attempt::Lost) => {}
                 // Another client of the same daemon was quicker.
-                Err(error) if is_race(&error) && attempt + 1 < ATTEMPTS => {
-                    report.lost += 1;
-                    send::pause(attempt).await;
-                    continue;
-                }
-                other => other?,
-            };
-            self.add_snapshot(&ring, Some(trusted), &last, &mut files, trusted.root(), &mut report).await?;
-            match send::send(&self.notary, self.image, files.clone()).await? {
-                Sent::Taken => {
-                    send::read_back(self.ctx, self.image, &files, goal).await?;
-                    report.published.extend(files.into_iter().map(|(role, _)| role));
-                    return Ok(report);
-                }
-                Sent::Conflict => {
-                    report.lost += 1;
-                    send::pause(attempt).await;
-                }
+                Err(error) if is_race(&error) && attempt + 1 < ATTEMPTS => {}
+                Err(error) => return Err(error),
             }
+            report.lost += 1;
+            send::pause(attempt).await;
         }
         let message = format!("others published {} first, {ATTEMPTS} times in a row", self.image.gun());
         Err(send::unpublished(self.image, Error::new(Reason::PublishConflict, message)))
+    }
+
+    async fn attempt(&self, goal: &Goal, report: &mut Report) -> Result<Attempt, Error> {
+        let last = self.daemon.last(self.image.gun()).await?;
+        let Some(view) = self.current(goal, &last).await? else {
+            report.published.extend(self.send_first(goal).await?);
+            return Ok(Attempt::Begun);
+        };
+        let trusted = &view.trusted;
+        let ring = Keyring::of(self.image.gun(), &self.daemon.key_list().await?);
+        let given = self.given().await?;
+        let work = self.plan(goal, trusted, &last, &ring, &given).await?;
+        if work.sign.is_empty() && work.ready.is_empty() && !snapshot_is_due(goal, trusted, &ring) {
+            return Ok(Attempt::Done);
+        }
+        let mut files = self.sign(&work, &view, &last, report).await?;
+        self.add_snapshot(&ring, Some(trusted), &last, &mut files, trusted.root(), report).await?;
+        if send::send(&self.notary, self.image, files.clone()).await? == Sent::Conflict {
+            return Ok(Attempt::Lost);
+        }
+        let theirs = self.overwritten(&work, trusted, &files, &given).await?;
+        if !theirs.is_empty() {
+            return Ok(Attempt::Overwrote(theirs));
+        }
+        match send::read_back(self.ctx, self.image, &files, goal).await? {
+            ReadBack::There => {
+                report.published.extend(files.into_iter().map(|(role, _)| role));
+                Ok(Attempt::Done)
+            }
+            ReadBack::Missing => Ok(Attempt::Lost),
+        }
+    }
+
+    /// The server takes any higher version. Where ours skipped some (they were signed here and never sent), somebody
+    /// may have published one of those between our reading and our sending; their changes are made again.
+    async fn overwritten(
+        &self,
+        work: &Work,
+        trusted: &Trusted,
+        files: &Files,
+        given: &BTreeMap<RoleName, server::Given>,
+    ) -> Result<Vec<TargetChange>, Error> {
+        let signings =
+            work.sign.iter().map(|(signing, _, _)| signing).chain(work.ready.iter().map(|(one, _)| one));
+        let mut theirs = Vec::new();
+        for signing in signings {
+            let Some(seen) = server::held(trusted, &signing.role) else { continue };
+            let Some((_, file)) = files.iter().find(|(role, _)| *role == signing.role) else { continue };
+            let sent = server::own(file.clone())?.document;
+            let changed: Vec<TargetName> =
+                plan::between(&seen.document, &sent).iter().filter_map(plan::tag).cloned().collect();
+            let ours = given.get(&signing.role);
+            for number in seen.document.version().get() + 1..sent.version().get() {
+                let between = server::published(&self.notary, signing, number).await?;
+                let is_ours = |held: &plan::Held| {
+                    ours.and_then(|given| given.get(&number)) == Some(&Sha256Digest::of(&held.signed))
+                };
+                if let Some(held) = between.filter(|held| !is_ours(held)) {
+                    let changes = plan::between(&seen.document, &held.document);
+                    // Where both changed one tag, ours came later.
+                    let is_free =
+                        |change: &TargetChange| plan::tag(change).is_some_and(|tag| !changed.contains(tag));
+                    theirs.extend(changes.into_iter().filter(is_free));
+                }
+            }
+        }
+        Ok(theirs)
     }
 
     /// Every tag that somebody has signed, by the server's documents.
@@ -161,11 +220,11 @@ impl<'a> Publisher<'a> {
         trusted: &Trusted,
         last: &[LastDocument],
         ring: &Keyring,
+        given: &BTreeMap<RoleName, server::Given>,
     ) -> Result<Work, Error> {
         let targets = trusted
             .document(&RoleName::Targets)
             .ok_or_else(|| Error::internal(format!("{} has no targets document", self.image.gun())))?;
-        let given = self.given().await?;
         let expires = Expires::at(self.ctx.now.plus(TARGETS_LIFE));
         let mut work = Work { sign: Vec::new(), ready: Vec::new() };
         for signing in choose(self.image.gun(), goal, ring, trusted.root(), targets)? {
@@ -346,6 +405,7 @@ fn note(report: &mut Report, signed: SignedJob) {
 
 fn planning(cause: &plan::PlanError) -> Error {
     let reason = match cause {
+        plan::PlanError::Stale { .. } => Reason::Conflict,
         plan::PlanError::DelegationsConflict { .. } => Reason::PublishConflict,
         plan::PlanError::LastVersion { .. } | plan::PlanError::Edit { .. } => Reason::InvalidDocument,
     };

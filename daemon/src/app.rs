@@ -6,11 +6,13 @@ mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use touchmark_tuf::{Instant, KeyId};
 
 use crate::audit::Event;
@@ -121,6 +123,10 @@ pub struct App {
     kind: Kind,
     times: Mutex<Times>,
     broken: Mutex<BTreeSet<KeyId>>,
+    /// The audit row whose head was signed last, or is being signed.
+    head_signed: AtomicU64,
+    /// The daemon ends: whoever waits for a person, or for news, is answered now.
+    stopping: CancellationToken,
 }
 
 impl App {
@@ -136,6 +142,8 @@ impl App {
         let opened = tokio::task::spawn_blocking(move || Store::open(&state, clock)).await;
         let store = opened.map_err(|_| StoreError::Closed)??;
         let kind = mark(&store, &config, options.kind).await?;
+        let heads = store.read(|view| view.signed_heads()).await?;
+        let head_signed = heads.last().map_or(0, |head| head.seq);
         let tokens = start_tokens(&config, &options, &store, &memory).await?;
         let audited = store.clone();
         let prompts = Prompts::new(Arc::clone(&memory), move |intrusion| {
@@ -173,6 +181,8 @@ impl App {
             hardening: options.hardening,
             times: Mutex::default(),
             broken: Mutex::default(),
+            head_signed: AtomicU64::new(head_signed),
+            stopping: CancellationToken::new(),
             config,
             store,
             tokens,
@@ -210,6 +220,7 @@ impl App {
             ended = &mut server => Some(ended),
             () = stop => None,
         };
+        self.stopping.cancel();
         accepting.abort();
         closing.abort();
         self.lock(self.own_uid(), LockReason::Stopping).await;
@@ -226,7 +237,7 @@ impl App {
     }
 
     /// Writes the last row and closes the state.
-    async fn end(&self) {
+    pub async fn end(&self) {
         if let Err(error) = self.record(Event::Stop {}).await {
             tracing::error!(%error, "the end could not be recorded");
         }
@@ -320,6 +331,15 @@ impl App {
         self.store.write_behind("an audit row", move |tx| -> Result<(), StoreError> {
             tx.append(&event).map(|_| ())
         });
+    }
+
+    /// Done when the daemon ends.
+    pub(crate) async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
+    pub(crate) fn head_signed(&self) -> &AtomicU64 {
+        &self.head_signed
     }
 
     /// Keys that the vault could not load, for `status`.

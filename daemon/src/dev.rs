@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::{App, StartError};
-use crate::audit::RequestId;
+use crate::audit::{Event, RequestId};
 use crate::config::{Allow, Config, Locking, OnSleep, PinSource, TokenEntry};
 use crate::policy::{Action, Caller, Glob, Grant, MaxExpiry, Who};
 use crate::rpc::call::Call;
@@ -155,7 +155,10 @@ async fn init_token(app: &Arc<App>) -> Result<(), StartError> {
     let so_path = path.with_file_name("so-pin");
     keep_pin(&so_path, &so_pin).map_err(|error| io(&so_path, error))?;
     let made = slot.handle.init_token(&so_pin, &pin).await;
-    made.map_err(|error| StartError::Dev(format!("the SoftHSM token cannot be made: {error}")))
+    made.map_err(|error| StartError::Dev(format!("the SoftHSM token cannot be made: {error}")))?;
+    let serial = slot.handle.refresh().await.info.map(|info| info.serial).unwrap_or_default();
+    let event = Event::TokenInitialised { uid: app.own_uid(), token: TOKEN.to_owned(), serial };
+    Ok(app.record(event).await?)
 }
 
 fn new_pin(app: &App) -> Result<SecretBuf, StartError> {

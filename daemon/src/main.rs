@@ -137,12 +137,19 @@ async fn serve(
         (None, Some(bound)) => bound.listener().map_err(socket)?,
         (None, None) => return Ok(()),
     };
+    // What systemd opened may have another path than the configuration's.
+    let address = listener.local_addr().map_err(socket)?;
+    let served = address.as_pathname().unwrap_or(&place.path).to_path_buf();
     let stop = stop_signal().map_err(socket)?;
     let app = App::start(config, options).await?;
     if kind == Kind::Dev {
-        dev::open(&app).await?;
+        let opened = dev::open(&app).await;
+        if opened.is_err() {
+            app.end().await;
+        }
+        opened?;
     }
-    ready(&place.path);
+    ready(&served);
     Ok(app.serve(listener, stop).await?)
 }
 

@@ -14,10 +14,10 @@ use crate::audit::Event;
 use crate::policy::NotAllowed;
 use crate::rpc::desk::{Desk, DeskError};
 use crate::sign::SignError;
-use crate::store::keys::{KeyRecord, Origin, Place};
+use crate::store::keys::{Inserted, KeyRecord, Origin, Place};
 use crate::store::ways::WayRecord;
 use crate::store::{StoreError, Tx};
-use crate::token::TokenError;
+use crate::token::{TokenError, TokenKey, Usage};
 use crate::vault::{Binding, KeyRole, KeyToLoad, SecretBuf, VaultError};
 
 /// Why something did not open or close.
@@ -95,14 +95,14 @@ impl App {
         }
         if self.vault().is_open() {
             return match token {
-                Some(name) => self.login(name, desk, "use the keys on it").await,
+                Some(name) => self.unlock_token(name, desk).await,
                 None => Ok(()),
             };
         }
         let Some(way) = self.choose_way(ways, token) else {
             // A token that only holds root keys.
             return match token {
-                Some(name) => self.login(name, desk, "use the keys on it").await,
+                Some(name) => self.unlock_token(name, desk).await,
                 None => Err(UnlockError::NoVault),
             };
         };
@@ -127,6 +127,55 @@ impl App {
         self.ensure_audit_key(uid).await?;
         tracing::info!(keys, "the vault is open");
         Ok(())
+    }
+
+    /// Opens a token for the keys on it. Those that sign and are not known yet are known from then on.
+    async fn unlock_token(self: &Arc<Self>, name: &str, desk: &Desk) -> Result<(), UnlockError> {
+        self.login(name, desk, "use the keys on it").await?;
+        let on_it = self.token(name)?.handle.keys().await;
+        let on_it = on_it.map_err(|error| UnlockError::Token { name: name.to_owned(), error })?;
+        let known = self.store().read(|view| view.keys()).await?;
+        for key in on_it.into_iter().filter(|key| key.usage == Usage::Sign) {
+            if !known.iter().any(|known| known.id == key.public.canonical_id()) {
+                self.keep_token_key(name, key, Origin::Found, desk.call().caller.uid).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a root key that is on a token.
+    pub(crate) async fn keep_token_key(
+        &self,
+        token: &str,
+        key: TokenKey,
+        origin: Origin,
+        uid: u32,
+    ) -> Result<KeyRecord, UnlockError> {
+        let state = self.token(token)?.handle.state();
+        let record = KeyRecord {
+            id: key.public.canonical_id(),
+            role: KeyRole::Root,
+            guns: Vec::new(),
+            public: key.public.clone(),
+            place: Place::Token {
+                token: token.to_owned(),
+                serial: state.info.map(|info| info.serial).unwrap_or_default(),
+                key: key.key_ref(),
+                label: key.label,
+            },
+            created: self.clock().now(),
+            last_used: None,
+            origin,
+        };
+        let (kept, event) = (record.clone(), key_event(&record, uid));
+        let job = move |tx: &Tx<'_>| {
+            if tx.insert_key(&kept)? == Inserted::New {
+                tx.append(&event)?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        self.store().write(job).await?;
+        Ok(record)
     }
 
     /// Closes the vault at once. The record is signed before, while there is a key to sign it with; a store that

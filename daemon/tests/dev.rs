@@ -1,5 +1,6 @@
 //! `touchmarkd run --dev DIR`, the shipped program with a real SoftHSM: ready in one line, a repository made and
 //! signed over gRPC, everything there again after a restart, and nothing secret in the log.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is all that this file is
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::v1::signer_client::SignerClient;
 use touchmark_proto::v1::{self, Role};
 use touchmark_tuf::{
-    Document as _, Expires, Gun, Instant, PublicKey, RootCertificate, Sha256Digest, Target, TargetChange, first_root,
-    first_targets, next_targets,
+    Document as _, Expires, Gun, Instant, PublicKey, RootCertificate, Sha256Digest, Target, TargetChange,
+    first_root, first_targets, next_targets,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -64,7 +65,7 @@ impl Dev {
     /// Sends SIGTERM; the exit code and the log.
     fn stop(mut self) -> (Option<i32>, String) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let _gone_already = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let status = self.child.wait().unwrap();
         (status.code(), self.log.take().unwrap().join().unwrap())
     }
@@ -107,19 +108,31 @@ async fn certificate(dev: &Dev, key_id: &str, gun: &Gun) -> RootCertificate {
 }
 
 /// Signs documents: role, key, canonical bytes.
-async fn sign(dev: &Dev, gun: &Gun, documents: &[(&str, String, Vec<u8>)]) -> Result<v1::Signed, tonic::Status> {
+async fn sign(
+    dev: &Dev,
+    gun: &Gun,
+    documents: &[(&str, String, Vec<u8>)],
+) -> Result<v1::Signed, tonic::Status> {
     let announced = documents.iter().map(|(role, key, bytes)| v1::Document {
         role: (*role).to_owned(),
         key_ids: vec![key.clone()],
         length: u64::try_from(bytes.len()).unwrap(),
         sha256: Sha256Digest::of(bytes).as_bytes().to_vec(),
     });
-    let open = v1::SignOpen { gun: gun.to_string(), documents: announced.collect(), bases: vec![], accept_root: None };
+    let open = v1::SignOpen {
+        gun: gun.to_string(),
+        documents: announced.collect(),
+        bases: vec![],
+        accept_root: None,
+    };
     let bytes: Vec<u8> = documents.iter().flat_map(|(_, _, bytes)| bytes.clone()).collect();
     let chunks = bytes.chunks(1000).map(|data| Part::Chunk(v1::Chunk { data: data.to_vec() }));
-    let parts: Vec<_> =
-        std::iter::once(Part::Open(open)).chain(chunks).map(|part| v1::SignRequest { part: Some(part) }).collect();
-    let mut events = SignerClient::new(dev.channel().await).sign(tokio_stream::iter(parts)).await?.into_inner();
+    let parts: Vec<_> = std::iter::once(Part::Open(open))
+        .chain(chunks)
+        .map(|part| v1::SignRequest { part: Some(part) })
+        .collect();
+    let mut events =
+        SignerClient::new(dev.channel().await).sign(tokio_stream::iter(parts)).await?.into_inner();
     while let Some(event) = events.next().await {
         if let Some(v1::sign_event::Event::Signed(signed)) = event?.event {
             return Ok(signed);
@@ -137,7 +150,8 @@ async fn a_repository_is_made_and_signed_and_survives_a_restart() {
     let base = tempfile::tempdir().unwrap();
     let folder = base.path().join("dev");
     let dev = Dev::start(&folder);
-    let status = DaemonClient::new(dev.channel().await).status(v1::StatusRequest {}).await.unwrap().into_inner();
+    let status =
+        DaemonClient::new(dev.channel().await).status(v1::StatusRequest {}).await.unwrap().into_inner();
     assert!(status.dev);
     assert_eq!(status.vault.unwrap().state(), v1::VaultState::Open);
     let now = status.started_unix;
@@ -153,7 +167,8 @@ async fn a_repository_is_made_and_signed_and_survives_a_restart() {
     assert_eq!(certificate(&dev, &root.id, &gun).await.pem(), listed.pem(), "one per key and repository");
 
     let root_document =
-        first_root(&gun, &[listed.public_key()], &targets, &snapshot, &timestamp, expires(now, 3650)).unwrap();
+        first_root(&gun, &[listed.public_key()], &targets, &snapshot, &timestamp, expires(now, 3650))
+            .unwrap();
     let targets_document = first_targets(expires(now, 1095));
     let request = [
         ("root", root.id.clone(), root_document.write()),
@@ -221,8 +236,11 @@ fn a_wrong_configuration_ends_with_2_and_names_the_line() {
     let file = base.path().join("t.toml");
     std::fs::write(&file, "\nsokcet = \"/x/y\"\n").unwrap();
     for command in ["run", "check"] {
-        let ended =
-            Command::new(env!("CARGO_BIN_EXE_touchmarkd")).args([command, "--config"]).arg(&file).output().unwrap();
+        let ended = Command::new(env!("CARGO_BIN_EXE_touchmarkd"))
+            .args([command, "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
         assert_eq!(ended.status.code(), Some(2));
         let said = String::from_utf8(ended.stderr).unwrap();
         assert!(said.contains("line 2: unknown field `sokcet`"), "{said}");
@@ -248,11 +266,37 @@ fn systemds_socket_is_served() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let status = runtime.block_on(async {
-        let channel = Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.unwrap();
+        let channel =
+            Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.unwrap();
         DaemonClient::new(channel).status(v1::StatusRequest {}).await
     });
     assert!(status.unwrap().into_inner().dev);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_configured_pin_that_was_refused_is_not_sent_again() {
+    let base = tempfile::tempdir().unwrap();
+    let folder = base.path().join("dev");
+    assert_eq!(Dev::start(&folder).stop().0, Some(0));
+    let file = folder.join("pin");
+    let right = std::fs::read(&file).unwrap();
+    std::fs::write(&file, "0000").unwrap();
+    for _ in 0..3 {
+        let ended = Command::new(env!("CARGO_BIN_EXE_touchmarkd"))
+            .args(["run", "--dev"])
+            .arg(&folder)
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+    }
+    let state = rusqlite::Connection::open(folder.join("state/touchmark.db")).unwrap();
+    let sql = "SELECT count(*) FROM audit WHERE json LIKE '%\"kind\":\"pin-refused\"%'";
+    let refused: i64 = state.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(refused, 1, "three starts spend one try");
+    drop(state);
+    std::fs::write(&file, right).unwrap();
+    assert_eq!(Dev::start(&folder).stop().0, Some(0), "another version of the file may be tried");
 }

@@ -33,7 +33,7 @@ pub fn tool(name: &str) -> PathBuf {
 #[must_use]
 pub fn shipped(name: &str) -> PathBuf {
     let file = shipped_folder().join(name);
-    assert!(file.is_file(), "{} is not built; run: cargo build --workspace --bins", file.display());
+    assert!(file.is_file(), "{} is not built; run: cargo build -p touchmarkd -p touchmark", file.display());
     file
 }
 

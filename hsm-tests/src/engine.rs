@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::cli::tool;
+use crate::cli::{Cli, tool};
+use crate::images::Image;
 use crate::place::Place;
 use crate::process::Process;
 
@@ -17,7 +18,7 @@ pub const WITHOUT: &str = "TOUCHMARK_WITHOUT_ENGINE";
 pub struct Engine {
     process: Process,
     socket: PathBuf,
-    _place: Place,
+    place: Place,
 }
 
 impl Engine {
@@ -51,7 +52,9 @@ impl Engine {
         command.arg("--config-file").arg(place.join("daemon.json"));
         let mut process = Process::start("dockerd", &mut command, &place.join("dockerd.log"));
         process.try_wait_for("serving its socket", || UnixStream::connect(&socket).is_ok())?;
-        Ok(Self { process, socket, _place: place })
+        let engine = Self { process, socket, place };
+        engine.try_out()?;
+        Ok(engine)
     }
 
     /// `unix:///...`, as `DOCKER_HOST` takes it.
@@ -60,8 +63,32 @@ impl Engine {
         format!("unix://{}", self.socket.display())
     }
 
+    /// Unpacks one layer: dockerd starts in places where it cannot do that, in a plain chroot for one.
+    fn try_out(&self) -> Result<(), String> {
+        let archive = self.place.join("probe.tar");
+        Image::saying("probe").save(&archive, "probe:latest");
+        let docker = Cli::new(tool("docker")).env("HOME", self.place.path()).env("DOCKER_HOST", self.host());
+        let loaded = docker.clone().args(["load", "--input"]).arg(archive).run();
+        if loaded.code() != Some(0) {
+            return Err(format!("dockerd cannot unpack an image here: {}", loaded.stderr.trim()));
+        }
+        docker.args(["rmi", "probe:latest"]).ok();
+        Ok(())
+    }
+
     /// Its process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // dockerd mounts its data folder onto itself, and below a chroot it leaves that behind.
+        if self.process.end() {
+            let umount =
+                Command::new(tool("umount")).arg(self.place.join("data")).stderr(Stdio::null()).status();
+            umount.ok(); // mostly there is nothing to do
+        }
     }
 }

@@ -109,7 +109,7 @@ impl Home {
     }
 }
 
-/// Docker calls its passphrase variables `..._REPOSITORY_...`; the rest of the names differs by prefix only.
+/// Docker knows ROOT and REPOSITORY, `notary` all but REPOSITORY; what a program does not know it ignores.
 fn with_passphrases(cli: Cli, prefix: &str) -> Cli {
     ["ROOT", "REPOSITORY", "TARGETS", "SNAPSHOT", "DELEGATION"]
         .iter()

@@ -29,3 +29,4 @@ pub mod registry;
 pub mod scan;
 pub mod softhsm;
 pub mod swtpm;
+pub mod terminal;

@@ -137,6 +137,20 @@ impl Process {
         self.left_running = true;
     }
 
+    /// What dropping it does: it is asked to end, then killed, unless it was left running. Whether it has ended.
+    pub fn end(&mut self) -> bool {
+        if self.left_running || !matches!(self.child.try_wait(), Ok(None)) {
+            return !self.left_running;
+        }
+        self.resume(); // a stopped process would not see SIGTERM
+        self.signal(Signal::TERM);
+        if self.wait_end(END).is_none() {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+        true
+    }
+
     /// The last forty lines of its log.
     #[must_use]
     pub fn tail(&self) -> String {
@@ -148,14 +162,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.left_running || !matches!(self.child.try_wait(), Ok(None)) {
-            return;
-        }
-        self.resume(); // a stopped process would not see SIGTERM
-        self.signal(Signal::TERM);
-        if self.wait_end(END).is_none() {
-            self.child.kill().ok();
-            self.child.wait().ok();
-        }
+        self.end();
     }
 }

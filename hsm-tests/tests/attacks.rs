@@ -337,3 +337,17 @@ fn names_from_documents_cannot_draw_on_the_terminal() {
     assert!(shown.stdout.is_ascii(), "{shown}");
     shown.says("a\\u{202e}b");
 }
+
+#[test]
+fn a_pin_means_this_root_and_no_other_with_a_cache_or_without() {
+    let mut stage = Stage::set();
+    let pins = stage.reader.path().join("pins.toml");
+    std::fs::write(&pins, format!("[roots]\n\"{GUN}\" = [\"{}\"]\n", stage.publisher.root.id)).unwrap();
+    stage.reader.set("TOUCHMARK_PINS", pins.to_str().unwrap());
+    stage.accepts("one", "one");
+    stage.publisher.rotate(); // as it should be: signed by the old root too
+    stage.serve(stage.publisher.edition(4, &[("one", "new")], keep));
+    stage.refuses("one", "PIN_MISMATCH").says(&stage.publisher.root.id);
+    std::fs::remove_dir_all(stage.reader.trust()).unwrap();
+    stage.refuses("one", "PIN_MISMATCH").says(&stage.publisher.root.id);
+}

@@ -116,8 +116,10 @@ fn a_docker_archive_is_signed_by_the_manifest_that_was_made_of_it() {
     let said = pushed.json();
     let (digest, size) = (&said["pushed"][0]["digest"], &said["pushed"][0]["size"]);
     assert_eq!(stage.registry_has("saved"), digest.as_str().unwrap());
-    let pushed =
-        Pushed { digest: digest.as_str().unwrap().to_owned(), size: size.as_u64().unwrap() as usize };
+    let pushed = Pushed {
+        digest: digest.as_str().unwrap().to_owned(),
+        size: usize::try_from(size.as_u64().unwrap()).unwrap(),
+    };
     stage.is_signed("saved", &pushed);
     // Docker unpacks the layers that we compressed.
     let Some(engine) = Engine::start() else { return };

@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hsm_tests::cli::{Cli, Ran, shipped};
+use hsm_tests::cli::{Cli, Ran, shipped_folder};
 use hsm_tests::place::Place;
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
 fn quickstart(folder: &Path, keep: &str) -> Ran {
-    let quickstart = Cli::new(shipped("quickstart")).arg(folder).env("KEEP", keep).deadline(PATIENCE);
-    quickstart.run().exits(0)
+    let quickstart = Cli::new(env!("CARGO_BIN_EXE_quickstart")).arg(folder).env("KEEP", keep);
+    quickstart.env("TOUCHMARK_BIN_DIR", shipped_folder()).deadline(PATIENCE).run().exits(0)
 }
 
 /// The programs that work inside the folder.

@@ -1,24 +1,26 @@
 //! The README's commands do what the README says.
 //!
-//! A fenced `console` block after the comment `<!-- test -->` is run: its lines that start with `$ ` are typed,
-//! block after block, into one shell; the other lines must come up in the output in this order, where `...`
-//! stands for anything. The shell has the built programs in PATH, a home folder of its own, a Notary
-//! (`DOCKER_CONTENT_TRUST_SERVER`), a registry (`REGISTRY`) with `icho/alpine:latest` in it, and a Docker Engine.
+//! A fenced `console` block after a comment `<!-- test: NAME -->` is run: its lines that start with `$ ` are typed
+//! into one shell, all blocks of a name in order; the other lines must come up after them in this order, where
+//! `...` stands for anything. The README's servers (`registry.example.com`, `https://notary.example.com`) are real
+//! ones of the test. `dev` starts with nothing running and an OCI image layout `app`; `token` starts with a running
+//! touchmarkd that has the README's own configuration, an empty SoftHSM, and somebody who types the PIN.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use hsm_tests::ca::Ca;
-use hsm_tests::cli::{shipped, shipped_folder};
-use hsm_tests::engine::Engine;
+use hsm_tests::cli::{Cli, shipped, shipped_folder};
 use hsm_tests::home::Home;
 use hsm_tests::images::Image;
 use hsm_tests::notary::Notary;
+use hsm_tests::place::Place;
+use hsm_tests::process::Process;
 use hsm_tests::registry::Registry;
-
-const MARK: &str = "<!-- test -->";
-const BLOCK: &str = "```console";
+use hsm_tests::softhsm::{PIN, SoftHsm};
+use hsm_tests::terminal::Terminal;
 
 /// What is typed, and what is expected after it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,13 +29,12 @@ struct Typed {
     expected: Vec<String>,
 }
 
-/// The commands of every marked block.
-fn commands(text: &str) -> Vec<Typed> {
+/// The commands of every block of this name.
+fn commands(text: &str, name: &str) -> Vec<Typed> {
     let mut commands: Vec<Typed> = Vec::new();
-    for marked in text.split(MARK).skip(1) {
-        let block = marked.trim_start().strip_prefix(BLOCK).expect("a console block after the mark");
-        let block = block.split("```").next().unwrap();
-        for line in block.trim_matches('\n').lines() {
+    for marked in text.split(&format!("<!-- test: {name} -->")).skip(1) {
+        let block = marked.trim_start().strip_prefix("```console").expect("a console block after the mark");
+        for line in block.split("```").next().unwrap().trim_matches('\n').lines() {
             let goes_on = commands.last().is_some_and(|typed| typed.command.ends_with('\\'));
             if let Some(command) = line.strip_prefix("$ ") {
                 commands.push(Typed { command: command.to_owned(), expected: Vec::new() });
@@ -45,6 +46,7 @@ fn commands(text: &str) -> Vec<Typed> {
             }
         }
     }
+    assert!(!commands.is_empty(), "the README has no block marked {name}");
     commands
 }
 
@@ -53,12 +55,10 @@ fn script(commands: &[Typed]) -> String {
     let mut script =
         "set -eu\ntrap 'for job in $(jobs -p); do kill $job; wait $job || true; done' EXIT\n".to_owned();
     for (number, typed) in commands.iter().enumerate() {
-        script += &format!("echo '{}'\n{}\n", header(number), typed.command);
-        // A person waits for the daemon's socket to be there; so does this shell.
-        if let Some(started) = typed.command.strip_suffix(" &")
-            && let Some((_, folder)) = started.split_once("run --dev ")
-        {
-            script += &format!("until [ -S {folder}/touchmarkd.sock ]; do kill -0 $!; sleep 0.1; done\n");
+        script += &format!("echo \"{}\"\n{}\n", header(number), typed.command);
+        // A person waits until the daemon says that it is ready; so does this shell.
+        if typed.command.starts_with("touchmarkd run") && typed.command.ends_with('&') {
+            script += "until grep -q ready touchmarkd.log; do kill -0 $!; sleep 0.1; done\n";
         }
     }
     script
@@ -77,41 +77,97 @@ fn matches(line: &str, expected: &str) -> bool {
     rest.is_some()
 }
 
-#[test]
-fn the_readme_does_what_it_says() {
-    let Some(engine) = Engine::start() else { return };
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let commands = commands(&std::fs::read_to_string(readme).unwrap());
-    assert!(!commands.is_empty(), "the README has no block marked {MARK}");
-    drop((shipped("touchmark"), shipped("touchmarkd")));
-    let (notary, registry, mut home) = (Notary::start(&Ca::new()), Registry::start(), Home::new());
-    home.use_notary(&notary);
-    home.set("DOCKER_HOST", &engine.host());
-    home.set("REGISTRY", &registry.host());
-    Image::saying("readme").push(&registry, "icho/alpine", "latest");
+/// The README with its servers started.
+struct Stage {
+    readme: String,
+    home: Home,
+    _notary: Notary,
+    _registry: Registry,
+}
 
-    let path = format!("{}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", shipped_folder().display());
-    let shell = home.cli(Path::new("/bin/bash")).env("PATH", path);
-    let ran = shell.args(["-c", &format!("exec 2>&1\n{}", script(&commands))]).run().exits(0);
+impl Stage {
+    fn set() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let (notary, registry, mut home) = (Notary::start(&Ca::new()), Registry::start(), Home::new());
+        home.use_notary(&notary);
+        let run = home.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        home.set("XDG_RUNTIME_DIR", run.to_str().unwrap());
+        let readme = std::fs::read_to_string(file).unwrap();
+        let readme = readme.replace("registry.example.com", &registry.host());
+        let readme = readme.replace("https://notary.example.com", &notary.url());
+        Self { readme, home, _notary: notary, _registry: registry }
+    }
 
+    /// A shell that types the commands.
+    fn shell(&self, commands: &[Typed]) -> Cli {
+        drop((shipped("touchmark"), shipped("touchmarkd")));
+        let path = format!("{}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", shipped_folder().display());
+        let file = self.home.path().join("commands.sh");
+        std::fs::write(&file, script(commands)).unwrap();
+        self.home.cli(Path::new("/bin/bash")).env("PATH", path).env("NO_COLOR", "1").arg(file)
+    }
+}
+
+/// Everything the README shows after a command came up after that command.
+fn check(commands: &[Typed], output: &str) {
     for (number, typed) in commands.iter().enumerate() {
-        let said = ran.stdout.split(&header(number)).nth(1).expect("every command ran");
+        let said = output.split(&header(number)).nth(1);
+        let said = said.unwrap_or_else(|| panic!("not run: {}\n{output}", typed.command));
         let mut lines = said.split("=== command ").next().unwrap().lines();
         for expected in &typed.expected {
             let found = lines.any(|line| matches(line, expected));
-            assert!(found, "$ {}\nthe README says: {expected}\n{ran}", typed.command);
+            assert!(found, "$ {}\nthe README says: {expected}\n{output}", typed.command);
         }
     }
 }
 
 #[test]
+fn the_dev_daemon_does_what_the_readme_says() {
+    let stage = Stage::set();
+    let commands = commands(&stage.readme, "dev");
+    Image::saying("readme").lay_out(&stage.home.path().join("app"), "1.0");
+    let ran = stage.shell(&commands).merged().run().exits(0);
+    check(&commands, &ran.stdout);
+}
+
+#[test]
+fn a_token_of_your_own_does_what_the_readme_says() {
+    let stage = Stage::set();
+    let commands = commands(&stage.readme, "token");
+    let hsm = SoftHsm::empty();
+    let config = stage.home.path().join(".config/touchmark");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("touchmarkd.toml"), configuration(&stage.readme, &hsm)).unwrap();
+    let touchmarkd = || stage.home.cli(&shipped("touchmarkd"));
+    touchmarkd().arg("check").ok();
+    let logs = Place::new();
+    let mut daemon = Process::start("touchmarkd", &mut touchmarkd().arg("run").command(), &logs.join("log"));
+    let socket = stage.home.path().join("run/touchmark/touchmarkd.sock");
+    daemon.wait_for("serving", || UnixStream::connect(&socket).is_ok());
+
+    let pins = ["PIN of token \"root\": ", "PIN for token \"root\": ", ", once more: ", "): "];
+    let (code, output) = Terminal::start(&stage.shell(&commands)).answer(&pins.map(|prompt| (prompt, PIN)));
+    assert_eq!(code, Some(0), "{output}\n{}", daemon.log());
+    check(&commands, &output);
+}
+
+/// The README's own, and where this test's SoftHSM is.
+fn configuration(readme: &str, hsm: &SoftHsm) -> String {
+    let block =
+        readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("a toml block");
+    let block = block.replace("/usr/lib/softhsm/libsofthsm2.so", SoftHsm::module().to_str().unwrap());
+    let env: Vec<String> =
+        hsm.environment().iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
+    format!("{block}\nenv = {{ {} }}\n", env.join(", "))
+}
+
+#[test]
 fn marked_blocks_alone_are_run() {
-    let text = "```console\n$ no\n```\n<!-- test -->\n```console\n$ echo a \\\n    b\na ... b\n$ true &\n```\n$ no\n";
-    let typed = commands(text);
+    let text = "```console\n$ no\n```\n<!-- test: a -->\n```console\n$ echo a \\\n    b\na ... b\n$ true &\n```\n$ no\n";
+    let typed = commands(text, "a");
     assert_eq!(typed.len(), 2);
-    assert_eq!(
-        (typed[0].command.as_str(), typed[0].expected.as_slice()),
-        ("echo a \\\n    b", ["a ... b".to_owned()].as_slice())
-    );
+    assert_eq!(typed[0].command, "echo a \\\n    b");
+    assert_eq!(typed[0].expected, ["a ... b"]);
     assert!(matches("  a x b", "a ... b") && !matches("b a", "a ... b"));
 }

@@ -5,8 +5,6 @@
 
 #[path = "sign/read_only.rs"]
 mod read_only;
-#[path = "sign/terminal.rs"]
-mod terminal;
 
 use std::sync::Arc;
 
@@ -17,9 +15,10 @@ use hsm_tests::home::{Home, PASSPHRASE};
 use hsm_tests::images::{Image, Pushed, push_index};
 use hsm_tests::notary::Notary;
 use hsm_tests::registry::Registry;
+use hsm_tests::softhsm::{PIN, SoftHsm};
+use hsm_tests::terminal::Terminal;
 
 use read_only::ReadOnly;
-use terminal::Terminal;
 
 /// A daemon on dev state, a Notary, a registry, and a person who uses them.
 struct World {
@@ -147,6 +146,9 @@ fn a_revoked_tag_is_gone_and_nothing_else() {
     world.touchmark(&["delete", &repository, "--yes"]).ok();
     let gone = world.touchmark(&["--format", "json", "sign", &tags[0]]).run().exits(1);
     assert_eq!(reason(&gone), "NO_TRUST_DATA");
+    world.touchmark(&["init", &repository]).ok();
+    world.touchmark(&["sign", &tags[0]]).ok();
+    assert_eq!(world.tags(&repository), ["1"]);
 }
 
 #[test]
@@ -207,6 +209,62 @@ fn several_signers_of_one_repository_build_on_each_other() {
     notary(&["addhash", &repository, "later", "523", "--sha256", &hex, "-p"]);
     sign(sockets[0], "three");
     assert_eq!(world.tags(&repository), ["later", "one", "theirs", "three", "two"]);
+
+    // Both at once: whoever loses builds on whoever won.
+    let racers = ["r1", "r2", "r3", "r4"];
+    for tag in racers {
+        world.push("shared", tag, tag);
+    }
+    let race = |(number, tag): (usize, &&str)| {
+        let touchmark = world.home.touchmark().arg("--socket").arg(sockets[number % 2]);
+        touchmark.args(["sign", &format!("{repository}:{tag}")]).spawn()
+    };
+    for running in racers.iter().enumerate().map(race).collect::<Vec<_>>() {
+        drop(running.wait().exits(0));
+    }
+    let tags = world.tags(&repository);
+    assert!(racers.iter().all(|tag| tags.iter().any(|have| have == tag)), "{tags:?}");
+    assert_eq!(tags.len(), 9, "{tags:?}");
+}
+
+/// The layout that Docker gives a repository with signers: the signer's own role and `targets/releases`.
+#[test]
+fn a_signer_with_a_delegation_signs_in_every_role_of_the_key() {
+    let world = World::new();
+    let repository = world.repository("delegated");
+    let mut owner = Home::new();
+    owner.use_notary(&world.notary);
+    let notary = |args: &[&str]| owner.notary(&world.notary).args(args).ok();
+    notary(&["init", &repository, "-p"]);
+    notary(&["key", "rotate", &repository, "snapshot", "-r"]);
+    let id =
+        world.touchmark(&["key", "create", "delegation", "alice", &repository]).ok().stdout.trim().to_owned();
+    let public = owner.path().join("alice.pem");
+    std::fs::write(&public, world.touchmark(&["key", "export", &id]).ok().stdout).unwrap();
+    for role in ["targets/alice", "targets/releases"] {
+        notary(&["delegation", "add", &repository, role, public.to_str().unwrap(), "--all-paths", "-p"]);
+    }
+    let image = world.push("delegated", "1", "one");
+    world.push("delegated", "2", "two");
+    let [one, two] = ["1", "2"].map(|tag| format!("{repository}:{tag}"));
+    world.touchmark(&["sign", &one]).ok();
+    world.touchmark(&["sign", &two]).ok();
+    // `notary list` shows a tag once, so each role is asked for by itself.
+    let tags_in = |role: &str| {
+        let list = notary(&["list", &repository, "-r", role]).stdout;
+        let rows =
+            list.lines().map(|line| line.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>());
+        rows.filter(|row| row.len() == 4 && row[3] == role).map(|row| row[0].clone()).collect::<Vec<_>>()
+    };
+    for role in ["targets/alice", "targets/releases"] {
+        assert_eq!(tags_in(role), ["1", "2"], "{role}");
+    }
+    let verified = world.touchmark(&["verify", &one]).ok();
+    assert_eq!(verified.stdout.trim_end(), format!("{repository}@{}", image.digest));
+    world.touchmark(&["revoke", &one]).ok();
+    for role in ["targets/alice", "targets/releases"] {
+        assert_eq!(tags_in(role), ["2"], "{role}");
+    }
 }
 
 #[test]
@@ -291,6 +349,9 @@ fn a_locked_vault_signs_nothing_until_it_is_opened() {
 /// A daemon without tokens whose vault opens by a passphrase.
 fn passphrase_daemon() -> (Daemon, Home) {
     let daemon = Daemon::with_config(|folder, socket| {
+        // The daemon refuses a folder that others can enter.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(socket.parent().unwrap(), private).unwrap();
         format!(
             "socket = {:?}\nstate = {:?}\n",
             socket.to_str().unwrap(),
@@ -300,6 +361,52 @@ fn passphrase_daemon() -> (Daemon, Home) {
     let mut home = Home::new();
     home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
     (daemon, home)
+}
+
+/// A daemon with one SoftHSM token whose PIN is asked for.
+fn asking_daemon(hsm: &SoftHsm) -> Daemon {
+    let environment: Vec<_> =
+        hsm.environment().iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
+    Daemon::with_config(|folder, socket| {
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(socket.parent().unwrap(), private).unwrap();
+        format!(
+            "socket = {socket:?}\nstate = {state:?}\n[[token]]\nname = \"root\"\nkind = \"pkcs11\"\n\
+             module = {module:?}\ntoken-label = \"asked\"\npin = \"ask\"\nenv = {{ {environment} }}\n",
+            state = folder.join("state"),
+            module = SoftHsm::module(),
+            environment = environment.join(", "),
+        )
+    })
+}
+
+#[test]
+fn one_line_of_a_pin_serves_a_whole_command_and_a_wrong_one_is_sent_once() {
+    let world = World::new();
+    let hsm = SoftHsm::with_token("asked");
+    let daemon = asking_daemon(&hsm);
+    let touchmark = |args: &[&str]| world.home.touchmark().arg("--socket").arg(daemon.socket()).args(args);
+    let wrong = ["--format", "json", "vault", "init", "--token", "root", "--pin-stdin"];
+    let refused = touchmark(&wrong).stdin("1234\n1235\n1236\n").run().exits(4);
+    assert_eq!(reason(&refused), "WRONG_PIN");
+    assert_eq!(refused.stderr.matches("needs-pin").count(), 1, "{refused}");
+    touchmark(&["status"]).ok().says("touchmark vault init --token root");
+
+    let line = format!("{PIN}\n");
+    let with_pin = |args: &[&str]| touchmark(args).arg("--pin-stdin").stdin(line.clone()).ok();
+    with_pin(&["vault", "init", "--token", "root"]);
+    let root = with_pin(&["key", "create", "root", "--token", "root"]).stdout;
+    let repository = world.repository("asked");
+    with_pin(&["init", &repository, "--root", root.trim()]);
+    world.push("asked", "1", "one");
+    // Signing wants the vault's key only, which is open.
+    touchmark(&["sign", &format!("{repository}:1")]).ok();
+    assert_eq!(world.tags(&repository), ["1"]);
+    touchmark(&["lock"]).ok();
+    let nobody = alone(&world.home, &["--format", "json", "unlock", "--socket"]).arg(daemon.socket());
+    assert_eq!(reason(&nobody.run().exits(2)), "NO_TERMINAL");
+    with_pin(&["unlock"]);
+    touchmark(&["audit", "verify"]).ok().says("unbroken");
 }
 
 /// Without a controlling terminal, wherever the test itself runs.
@@ -322,48 +429,62 @@ fn a_passphrase_comes_from_a_descriptor_and_a_wrong_one_is_a_wrong_one() {
     assert_eq!(reason(&wrong), "WRONG_PIN");
     touchmark(&["status"]).ok().says("locked").says("touchmark unlock");
     touchmark(&["unlock", "--pin-stdin"]).stdin("correct horse\n").ok().says("open");
-    touchmark(&["--format", "json", "status"]).ok().json()["vault"]["state"]
-        .as_str()
-        .filter(|s| *s == "open")
-        .unwrap();
+    assert_eq!(touchmark(&["--format", "json", "status"]).ok().json()["vault"]["state"], "open");
+
+    // A sealed copy moves to another daemon, and opens there with the same passphrase only.
+    let key = touchmark(&["key", "create", "targets", "localhost:5000/a", "--pin-stdin"]);
+    let id = key.stdin("correct horse\n").ok().stdout.trim().to_owned();
+    let backup = home.path().join("backup");
+    touchmark(&["vault", "backup"]).arg(&backup).ok();
+    drop(touchmark(&["vault", "backup"]).arg(&backup).run().exits(2).says("exists"));
+    let (_other, there) = passphrase_daemon();
+    there.touchmark().args(["vault", "restore"]).arg(&backup).ok().says("locked");
+    let unlock = |words: &str| there.touchmark().args(["unlock", "--pin-stdin"]).stdin(words);
+    drop(unlock("wrong horse\n").run().exits(4));
+    unlock("correct horse\n").ok().says("open");
+    there.touchmark().args(["--format", "json", "key", "ls"]).ok().says(&id);
 }
 
 #[test]
 fn what_is_typed_is_not_shown_and_the_terminal_is_left_as_it_was() {
     let (_daemon, home) = passphrase_daemon();
     let touchmark = shipped("touchmark").display().to_string();
-    let line = |args: &str| format!("{touchmark} {args}; echo code=$?; stty -a");
+    // The shell must outlive the Ctrl-C that goes to both.
+    let shell = |args: &str| {
+        let line = format!("trap : INT; {touchmark} {args}; echo code=$?; stty -a");
+        Terminal::start(&home.cli(&tool("sh")).args(["-c", &line]))
+    };
+    let is_restored = |shown: &str| shown.contains(" echo ") && !shown.contains("-echo ");
 
-    let mut typed = Terminal::run(&home, &line("vault init --passphrase"));
-    typed.wait_for("New passphrase: ");
-    typed.type_in(b"correct horse\n");
-    typed.wait_for("once more: ");
-    typed.type_in(b"correct hoarse\n");
-    typed.wait_for("New passphrase: ");
-    typed.type_in(b"correct horse\n");
-    typed.wait_for("once more: ");
-    typed.type_in(b"correct horse\n");
-    let shown = typed.end();
+    let mut typed = shell("vault init --passphrase");
+    for (prompt, line) in [
+        ("New passphrase: ", "correct horse"),
+        ("once more: ", "correct hoarse"),
+        ("New passphrase: ", "correct horse"),
+        ("once more: ", "correct horse"),
+    ] {
+        typed.wait_for(prompt);
+        typed.type_line(line);
+    }
+    let (_, shown) = typed.end();
     assert!(shown.contains("code=0") && shown.contains("differ"), "{shown}");
-    assert!(!shown.contains("horse") && !shown.contains("hoarse"), "{shown}");
-    assert!(shown.contains(" echo ") && !shown.contains("-echo "), "{shown}");
+    assert!(!shown.contains("horse") && !shown.contains("hoarse") && is_restored(&shown), "{shown}");
 
     home.touchmark().arg("lock").ok();
-    let mut wrong = Terminal::run(&home, &line("unlock"));
-    wrong.wait_for("Passphrase: ");
-    wrong.type_in(b"wrong horse\n");
-    wrong.wait_for("Passphrase: ");
-    wrong.type_in(b"correct horse\n");
-    let shown = wrong.end();
+    let mut wrong = shell("unlock");
+    for line in ["wrong horse", "correct horse"] {
+        wrong.wait_for("Passphrase: ");
+        wrong.type_line(line);
+    }
+    let (_, shown) = wrong.end();
     assert!(shown.contains("code=0") && shown.contains("open"), "{shown}");
 
     home.touchmark().arg("lock").ok();
-    let mut withdrawn = Terminal::run(&home, &line("unlock"));
+    let mut withdrawn = shell("unlock");
     withdrawn.wait_for("Passphrase: ");
-    withdrawn.type_in(b"corr\x03");
-    let shown = withdrawn.end();
-    assert!(shown.contains("code=130"), "{shown}");
-    assert!(shown.contains(" echo ") && !shown.contains("-echo "), "{shown}");
+    withdrawn.type_line("corr\x03");
+    let (_, shown) = withdrawn.end();
+    assert!(shown.contains("code=130") && is_restored(&shown), "{shown}");
 }
 
 #[test]

@@ -168,7 +168,14 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a sentence and nothing else.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), hint: None, tries_left: None, request_id: None, retry_after: None }
+        Self {
+            reason,
+            message: message.into(),
+            hint: None,
+            tries_left: None,
+            request_id: None,
+            retry_after: None,
+        }
     }
     /// With the next step.
     #[must_use]

@@ -62,10 +62,9 @@ impl RootCertificate {
         for der in &blocks {
             chain.push(Certificate::from_der(der).map_err(|_| CertificateError::NotACertificate)?);
         }
-        let (leaf, authorities) = chain.split_first().ok_or(CertificateError::NotACertificate)?;
-        if is_authority(leaf)?
-            || !authorities.iter().map(is_authority).collect::<Result<Vec<_>, _>>()?.iter().all(|ca| *ca)
-        {
+        let authorities = chain.iter().map(is_authority).collect::<Result<Vec<_>, _>>()?;
+        let leaf = chain.first().ok_or(CertificateError::NotACertificate)?;
+        if authorities.iter().enumerate().any(|(index, authority)| *authority != (index > 0)) {
             return Err(CertificateError::Bundle);
         }
         let certificate = leaf.tbs_certificate();

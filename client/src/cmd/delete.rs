@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::image::Image;
 use crate::prompt::confirm;
 
-/// Deletes it on the server. The daemon keeps its keys and its record, readers keep the root they trust.
+/// Deletes it on the server and from the cache here. The daemon keeps its keys and its record, other readers keep
+/// the root they trust.
 ///
 /// # Errors
 /// The server's refusal, or no yes.
@@ -21,6 +22,8 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
     );
     confirm(&question, args.yes.into(), "--yes").await?;
     notary.delete().await?;
+    // What is cached here would call a new beginning a rollback.
+    ctx.trust_dir.forget(image.gun())?;
     let text = format!("Deleted the trust data of {} on {}", image.gun(), notary.server());
     ctx.out.answer(&text, &json!({ "deleted": image.gun().as_str() }))
 }

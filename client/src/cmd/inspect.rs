@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use touchmark_proto::reason::Reason;
-use touchmark_tuf::{Document, RoleName, Signed, TargetName, shown};
+use touchmark_tuf::{Document, PublicKey, RoleName, RootCertificate, Signed, TargetName, shown};
 
 use super::verify::{cached, ground};
 use crate::args::InspectArgs;
@@ -31,6 +31,13 @@ struct Report {
     trust: &'static str,
     cached: serde_json::Value,
     roles: Vec<RoleState>,
+    root_certificates: Vec<Certificate>,
+}
+
+#[derive(Serialize)]
+struct Certificate {
+    id: String,
+    expires: String,
 }
 
 #[derive(Serialize)]
@@ -92,6 +99,7 @@ pub async fn run(ctx: &Ctx, args: InspectArgs) -> Result<(), Error> {
         trust: ground(view.ground),
         cached: cached(&view.freshness),
         roles: roles(&view),
+        root_certificates: root_certificates(&view),
     };
     ctx.out.answer(&text(&report), &report)
 }
@@ -180,6 +188,17 @@ fn roles(view: &View) -> Vec<RoleState> {
     all
 }
 
+fn root_certificates(view: &View) -> Vec<Certificate> {
+    let keys = view.trusted.root().keys_of(&RoleName::Root);
+    let read = |key: &PublicKey| Some((key.id(), RootCertificate::from_pem(key.public()).ok()?));
+    keys.filter_map(read)
+        .map(|(id, certificate)| Certificate {
+            id: id.to_string(),
+            expires: certificate.not_after().to_string(),
+        })
+        .collect()
+}
+
 fn dated(document: &impl Document) -> (u64, String) {
     (document.version().get(), document.expires().instant().to_string())
 }
@@ -189,7 +208,7 @@ fn text(report: &Report) -> String {
     let tags = report.signed_tags.iter().map(|tag| tag.signed_tag.len());
     let holders =
         report.signers.iter().chain(&report.administrative_keys).map(|holder| holder.name.len() + 2);
-    let width = tags.chain(holders).max().unwrap_or_default();
+    let width = tags.chain(holders).max().unwrap_or_default().max("root certificate".len());
     let mut line = |first: &str, rest: &str| {
         text += format!("{first:width$}  {rest}").trim_end();
         text.push('\n');
@@ -227,6 +246,9 @@ fn text(report: &Report) -> String {
             (None, _) => role.expires.clone(),
         };
         line(&role.role, &format!("{version:7}  {expires}"));
+    }
+    for certificate in &report.root_certificates {
+        line("root certificate", &format!("{:7}  {}", "-", certificate.expires));
     }
     text
 }

@@ -119,7 +119,13 @@ async fn remove(ctx: &Ctx, id: &str, yes: YesArgs) -> Result<(), Error> {
     let keys = daemon.key_list().await?;
     let key = find(&keys, id)?;
     confirm(&format!("Remove {} for ever?", in_words(key)), yes.into(), "--yes").await?;
-    daemon.keys().remove(v1::RemoveKeyRequest { id: key.id.clone() }).await.map_err(failure)?;
+    daemon
+        .until_right(async || {
+            let request = v1::RemoveKeyRequest { id: key.id.clone() };
+            let events = daemon.keys().remove(request).await.map_err(failure)?;
+            daemon.drive(events.into_inner()).await
+        })
+        .await?;
     ctx.out.answer(&format!("Removed key {}", key.id), &json!({ "removed": key.id }))
 }
 

@@ -62,7 +62,12 @@ async fn release(
     let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
     let request =
         v1::ReleaseLedgerRequest { gun: image.gun().to_string(), role: role.to_string(), version, reason };
-    daemon.daemon().release_ledger(request).await.map_err(failure)?;
+    daemon
+        .until_right(async || {
+            let events = daemon.daemon().release_ledger(request.clone()).await.map_err(failure)?;
+            daemon.drive(events.into_inner()).await
+        })
+        .await?;
     let document =
         json!({ "released": { "gun": image.gun().as_str(), "role": role.as_str(), "version": version } });
     ctx.out.answer(&format!("Released {what}"), &document)

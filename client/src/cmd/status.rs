@@ -55,9 +55,6 @@ fn in_words(status: &v1::StatusResponse) -> String {
     }
     lines.extend(status.tokens.iter().map(|one| format!("  {}", token::in_words(one))));
     lines.extend(status.warnings.iter().map(|warning| format!("Warning: {}", shown(warning))));
-    if let Some(only) = status.vault.as_ref().filter(|state| state.ways.len() == 1).map(vault::only_way) {
-        lines.push(format!("Warning: {only}"));
-    }
     if let Some(next) = next_step(status) {
         lines.push(format!("Next:    {next}"));
     }
@@ -98,6 +95,9 @@ pub fn next_step(status: &v1::StatusResponse) -> Option<String> {
     let fresh = status.tokens.iter().find(|token| token.pin_state == "not-set");
     let root = status.tokens.iter().flat_map(|token| &token.keys).any(|key| key.role() == v1::Role::Root);
     let state = status.vault.as_ref().map_or(v1::VaultState::None, v1::VaultStatus::state);
+    if let Some(token) = status.tokens.iter().find(|token| token.presence() == v1::TokenPresence::Opening) {
+        return Some(format!("touchmark status --watch (token {} is being opened)", token.name));
+    }
     if let Some(token) = fresh {
         return Some(format!("touchmark token init {}", token.name));
     }

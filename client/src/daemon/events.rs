@@ -54,6 +54,7 @@ macro_rules! event {
 event!(SignEvent, sign_event, Signed: v1::Signed);
 event!(VaultEvent, vault_event, Status: v1::VaultStatus);
 event!(KeyEvent, key_event, Key: v1::Key);
+event!(ReleaseLedgerEvent, release_ledger_event, Released: v1::LedgerEntry);
 event!(TokenEvent, token_event, Token: v1::Token);
 event!(RootCertificateEvent, root_certificate_event, Certificate: v1::RootCertificate);
 
@@ -148,8 +149,10 @@ impl Daemon {
             return self.send_secret(&question.handle, &file).await;
         }
         self.refuse_to_guess(&question, asked).await?;
-        let said = wording::of(&State::NeedsPin(question.clone()));
-        self.out.waiting(said.state, &said.text, &said.fields);
+        // A program that brought the answer along needs no telling; scripts that read the states do.
+        if self.prompter.is_person() || self.out.is_json() {
+            self.show(Some(State::NeedsPin(question.clone())));
+        }
         let max = usize::try_from(question.max_length).unwrap_or(SECRET_MAX).clamp(1, SECRET_MAX);
         let typed = match question.kind() {
             v1::SecretKind::NewPassphrase | v1::SecretKind::NewPin => Typed::Twice,

@@ -31,7 +31,10 @@ impl Engine {
         let mut events = self.docker().push_image(image.gun().as_str(), Some(options), credentials);
         let mut pushed = None;
         while let Some(event) = events.next().await {
-            let event = event.map_err(|cause| failed(&format!("pushing {what}"), &cause))?;
+            let event = event.map_err(|cause| match cause {
+                bollard::errors::Error::DockerStreamError { error } => refused(&what, &error, image),
+                other => failed(&format!("pushing {what}"), &other),
+            })?;
             if let Some(detail) = event.error_detail {
                 let why = detail.message.unwrap_or_default();
                 return Err(refused(&what, &why, image));

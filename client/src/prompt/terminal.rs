@@ -58,10 +58,12 @@ impl Terminal {
         let mut line = Line::new(max);
         loop {
             let byte = tokio::select! {
-                byte = when_ready(&self.fd, |byte| rustix::io::read(self.fd.get_ref(), byte)) => byte,
+                // What was typed before and after a Ctrl-C is no answer.
+                biased;
                 _ = interrupt.recv() => return Err(PromptError::Interrupted),
                 _ = terminate.recv() => return Err(PromptError::Interrupted),
                 _ = hangup.recv() => return Err(PromptError::Interrupted),
+                byte = when_ready(&self.fd, |byte| rustix::io::read(self.fd.get_ref(), byte)) => byte,
             };
             match byte.map_err(failed)? {
                 Some(byte) if line.push(byte) => return line.finish(),

@@ -7,12 +7,12 @@ use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{
     Document as _, Expires, KeyId, KeyType, PublicKey, Ring, RoleName, Root, TargetChange, Targets,
-    Unverified, Verified, first_root, first_targets, next_targets,
+    Unverified, Verified, Version, first_root, first_targets, next_targets,
 };
 
 use super::plan::Goal;
 use super::roles::Keyring;
-use super::send::{self, Files, Sent};
+use super::send::{self, Files, ReadBack, Sent};
 use super::{Publisher, ROOT_LIFE, Report, TARGETS_LIFE, note, server};
 use crate::args::SnapshotHolder;
 use crate::cmd::key;
@@ -57,7 +57,7 @@ impl Publisher<'_> {
     /// Sends a new repository whose upload failed, before something else is done with it.
     ///
     /// # Errors
-    /// `NO_TRUST_DATA` if none was ever signed here, or if it has had tags and was deleted since: they come back
+    /// `NO_TRUST_DATA` if none was ever signed here, or if it was published once and is gone since: it comes back
     /// only if somebody says so.
     pub(super) async fn send_first(&self, goal: &Goal) -> Result<Vec<RoleName>, Error> {
         let gun = self.image.gun();
@@ -67,10 +67,11 @@ impl Publisher<'_> {
         };
         let last = self.daemon.last(gun).await?;
         let (root, targets) = first_documents(&last).ok_or_else(|| none(format!("touchmark init {name}")))?;
-        if *goal != Goal::Publish && !server::own(targets.clone())?.document.targets.is_empty() {
+        let is_first = server::own(targets.clone())?.document.version == Version::FIRST;
+        if *goal != Goal::Publish && !is_first {
             return Err(none(format!(
-                "touchmark publish {name} brings back the tags that touchmarkd signed; touchmark init {name} starts \
-                 without any"
+                "touchmark publish {name} brings back what touchmarkd signed last; touchmark init {name} starts without \
+                 any tag"
             )));
         }
         let mut report = Report::default();
@@ -85,18 +86,20 @@ impl Publisher<'_> {
         match send::send(&self.notary, self.image, files.clone()).await? {
             Sent::Taken => {
                 self.trust_root(&files);
-                send::read_back(self.ctx, self.image, &files, &Goal::Publish).await?;
+                if send::read_back(self.ctx, self.image, &files, &Goal::Publish).await? == ReadBack::Missing {
+                    return Err(self.somebody_else());
+                }
             }
-            Sent::Conflict => {
-                return Err(Error::new(
-                    Reason::PublishConflict,
-                    format!("somebody else has just initialised {}", self.image.gun()),
-                )
-                .hint(format!("touchmark inspect {}", self.image.familiar())));
-            }
+            Sent::Conflict => return Err(self.somebody_else()),
         }
         report.published.extend(files.into_iter().map(|(role, _)| role));
         Ok(())
+    }
+
+    fn somebody_else(&self) -> Error {
+        let gun = self.image.gun();
+        Error::new(Reason::PublishConflict, format!("somebody else has just initialised {gun}"))
+            .hint(format!("touchmark inspect {}", self.image.familiar()))
     }
 
     /// The root that was just made is trusted here because it was made here, not because the server shows it.

@@ -3,7 +3,7 @@
 //! The daemon may be ahead: what it signed and nobody published is published as it is, or built upon. Others may
 //! have published in between: then their document is the ground, and our own changes are made again on it.
 use touchmark_tuf::{
-    Document as _, Expires, Instant, RoleName, TargetChange, Targets, Version, next_targets,
+    Document, Expires, Instant, RoleName, TargetChange, TargetName, Targets, Version, next_targets,
 };
 
 /// A document that somebody has.
@@ -93,22 +93,28 @@ pub enum Base {
     Daemon,
 }
 
-/// Why there is no next document. A retry does not help.
+/// Why there is no next document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// Others changed the delegations while changes to them were waiting here.
+    /// The server's document was read before the daemon's newer one was published. Reading both again helps.
+    #[error("{role} was published while it was read")]
+    Stale {
+        /// The role.
+        role: RoleName,
+    },
+    /// Others changed the delegations while changes to them were waiting here. A retry does not help.
     #[error("the delegations of {role} were changed here, unpublished, and by others on the server")]
     DelegationsConflict {
         /// The role.
         role: RoleName,
     },
-    /// There is no higher version.
+    /// There is no higher version. A retry does not help.
     #[error("{role} has reached the highest version")]
     LastVersion {
         /// The role.
         role: RoleName,
     },
-    /// The changes do not fit.
+    /// The changes do not fit. A retry does not help.
     #[error("{role}: {cause}")]
     Edit {
         /// The role.
@@ -207,6 +213,15 @@ impl Ground {
         if server.signed == daemon.signed {
             return Ok(standing(daemon, false, Base::Daemon));
         }
+        // What the server has published cannot be newer than what it has now: it was read too early, and to build on
+        // it would take away what came since.
+        let newest_published = match lineage {
+            Lineage::Published => Some(daemon.document.version()),
+            Lineage::Unpublished(ancestor) => ancestor.as_ref().map(Document::version),
+        };
+        if newest_published > Some(server.document.version()) {
+            return Err(PlanError::Stale { role: state.role.clone() });
+        }
         let is_ahead = match lineage {
             Lineage::Published => server.document.version() > daemon.document.version(),
             // The same number with other bytes: ours was never published, so the daemon gives it up for theirs.
@@ -269,6 +284,15 @@ pub fn between(from: &Targets, to: &Targets) -> Vec<TargetChange> {
         .map(|(name, target)| TargetChange::Set { name: name.clone(), target: target.clone() });
     let gone = from.targets.keys().filter(|name| !to.targets.contains_key(*name));
     set.chain(gone.map(|name| TargetChange::Remove { name: name.clone() })).collect()
+}
+
+/// The tag that a change is about; none for delegations.
+#[must_use]
+pub const fn tag(change: &TargetChange) -> Option<&TargetName> {
+    match change {
+        TargetChange::Set { name, .. } | TargetChange::Remove { name } => Some(name),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! them back.
 use std::time::Duration;
 
-use touchmark_proto::reason::Reason;
 use touchmark_tuf::{
     Document, Expires, Ring, RoleName, Signature, Snapshot, Trusted, Unverified, assemble, next_snapshot,
 };
@@ -126,31 +125,32 @@ pub(super) fn unpublished(image: &Image, error: Error) -> Error {
     Error { message, ..error }.hint(hint)
 }
 
-/// Reads the repository back as any reader would, and looks for what was sent: the very bytes, or a newer document
-/// that keeps it.
+/// What reading back found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadBack {
+    /// The very bytes, or a newer document that keeps what was wanted.
+    There,
+    /// Something else: somebody published over it.
+    Missing,
+}
+
+/// Reads the repository back as any reader would, and looks for what was sent.
 ///
 /// # Errors
-/// Why it cannot be read, or `PUBLISH_CONFLICT` where it is not there.
-pub(super) async fn read_back(ctx: &Ctx, image: &Image, sent: &Files, goal: &Goal) -> Result<(), Error> {
-    let view = server::current(ctx, image, ctx.now).await?.ok_or_else(|| {
-        Error::new(Reason::PublishConflict, format!("the trust server lost {}", image.gun()))
-    })?;
-    let trusted = view.trusted;
-    for (role, file) in sent {
-        let is_there = match role {
-            RoleName::Targets | RoleName::Delegation(_) => holds(&trusted, role, file, goal),
-            RoleName::Root => trusted.root().file() == file,
-            RoleName::Snapshot | RoleName::Timestamp => true,
-        };
-        if !is_there {
-            return Err(Error::new(
-                Reason::PublishConflict,
-                format!("the trust server took {role} of {} and serves something else", image.gun()),
-            )
-            .hint(format!("touchmark publish {}", image.familiar())));
-        }
-    }
-    Ok(())
+/// Why it cannot be read.
+pub(super) async fn read_back(
+    ctx: &Ctx,
+    image: &Image,
+    sent: &Files,
+    goal: &Goal,
+) -> Result<ReadBack, Error> {
+    let Some(view) = server::current(ctx, image, ctx.now).await? else { return Ok(ReadBack::Missing) };
+    let is_there = |(role, file): &(RoleName, Vec<u8>)| match role {
+        RoleName::Targets | RoleName::Delegation(_) => holds(&view.trusted, role, file, goal),
+        RoleName::Root => view.trusted.root().file() == file,
+        RoleName::Snapshot | RoleName::Timestamp => true,
+    };
+    Ok(if sent.iter().all(is_there) { ReadBack::There } else { ReadBack::Missing })
 }
 
 fn holds(trusted: &Trusted, role: &RoleName, file: &[u8], goal: &Goal) -> bool {

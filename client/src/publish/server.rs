@@ -96,6 +96,18 @@ pub(super) async fn lineage(
     Ok(Lineage::Unpublished(None))
 }
 
+/// The document that the server published under a version number, if it has one that the role's keys signed.
+pub(super) async fn published(
+    notary: &Notary,
+    signing: &Signing,
+    number: u64,
+) -> Result<Option<Held>, Error> {
+    match Version::try_from(number) {
+        Ok(version) => by_version(notary, signing, version).await,
+        Err(_) => Ok(None),
+    }
+}
+
 /// An earlier document, if the server still has it and the role's present keys signed it.
 async fn by_version(notary: &Notary, signing: &Signing, version: Version) -> Result<Option<Held>, Error> {
     let cap = limits::file_bytes(&signing.role);

@@ -1,6 +1,9 @@
 //! The signed heads of the audit: every hundred rows, and whenever the vault closes, the vault's audit key signs
 //! where the record stands. A cut tail or a rewritten record then shows.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use touchmark_proto::audit::head_message;
 use touchmark_tuf::verify::verify_p256;
 
@@ -14,23 +17,23 @@ use crate::vault::{KeyRole, VaultError};
 const EVERY: u64 = 100;
 
 impl App {
-    /// Signs the head where the last signed one is far enough back. Failures are logged: the record itself stands.
-    pub(crate) async fn sign_head_if_due(&self) {
-        let due = self
-            .store()
-            .read(|view| {
-                let signed = view.signed_heads()?.last().map_or(0, |head| head.seq);
-                Ok::<_, StoreError>(view.audit_head()?.seq.saturating_sub(signed) >= EVERY)
-            })
-            .await;
-        let signed = match due {
-            Ok(true) if self.vault().is_open() => self.sign_head().await,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = signed {
-            tracing::error!(%error, "the head of the audit could not be signed");
+    /// Signs the head, beside the caller, where `seq` is far enough beyond the last signed one. Failures are logged:
+    /// the record itself stands.
+    pub(crate) fn sign_head_if_due(self: &Arc<Self>, seq: u64) {
+        let signed = self.head_signed().load(Ordering::Acquire);
+        let due = seq.saturating_sub(signed) >= EVERY;
+        // Of several requests at once, one signs.
+        if !due
+            || self.head_signed().compare_exchange(signed, seq, Ordering::AcqRel, Ordering::Acquire).is_err()
+        {
+            return;
         }
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = app.sign_head().await {
+                tracing::error!(%error, "the head of the audit could not be signed");
+            }
+        });
     }
 
     /// Signs the head as it is now; without an audit key there is nothing to do.
@@ -42,7 +45,7 @@ impl App {
             return Ok(());
         };
         let message = head_message(head.seq, &head.hash);
-        let vault = std::sync::Arc::clone(self.vault());
+        let vault = Arc::clone(self.vault());
         let point = public.p256_point().ok_or(VaultError::NotP256)?;
         let signature = blocking(move || {
             let signature = vault.sign(&id, &message)?;

@@ -288,9 +288,15 @@ async fn callers_see_their_own_repositories_only() {
     let mut keys = KeysClient::new(rig.channel().await);
     let listed = keys.list(v1::ListKeysRequest {}).await.unwrap().into_inner();
     assert_eq!(listed.keys.iter().map(|key| &key.id).collect::<Vec<_>>(), [&mine.id]);
-    let removed = keys.remove(v1::RemoveKeyRequest { id: hidden.id.to_string() }).await.unwrap_err();
+    let mut remove = async |id: &str| {
+        let events = keys.remove(v1::RemoveKeyRequest { id: id.to_owned() }).await.unwrap();
+        events.into_inner().next().await.unwrap()
+    };
+    let removed = remove(&hidden.id.to_string()).await.unwrap_err();
     assert_eq!(refusal(&removed).reason, Reason::KeyUnknown);
-    keys.remove(v1::RemoveKeyRequest { id: mine.id }).await.unwrap();
+    remove(&mine.id).await.unwrap();
+    let id = mine.id.parse().unwrap();
+    assert_eq!(rig.app.store().read(move |view| view.key(&id)).await.unwrap(), None);
     rig.stop().await;
 }
 
@@ -323,6 +329,40 @@ async fn a_withdrawn_unlock_leaves_no_prompt_behind() {
     }
     assert_eq!(send_secret(&rig.socket, &pin.handle, b"passphrase").await, 1);
     assert!(!rig.app.vault().is_open());
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_is_answered_when_the_daemon_stops() {
+    let rig = Rig::start(own_uid(), "").await;
+    make_vault(&rig, b"passphrase").await;
+    let mut vault = VaultClient::new(rig.channel().await);
+    vault.lock(v1::LockRequest {}).await.unwrap();
+    let mut unlocking = vault.unlock(v1::UnlockRequest::default()).await.unwrap().into_inner();
+    unlocking.next().await.unwrap().unwrap();
+    let mut watching =
+        DaemonClient::new(rig.channel().await).watch(v1::StatusRequest {}).await.unwrap().into_inner();
+    watching.next().await.unwrap().unwrap();
+    let began = tokio::time::Instant::now();
+    let stopping = tokio::spawn(rig.stop());
+    let told = refusal(&unlocking.next().await.unwrap().unwrap_err());
+    assert_eq!((told.reason, told.message.as_str()), (Reason::Conflict, "the daemon stops"));
+    while watching.next().await.is_some_and(|status| status.is_ok()) {}
+    drop((vault, unlocking, watching));
+    stopping.await.unwrap();
+    assert!(began.elapsed() < DRAIN, "nobody had to be cut off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_silent_connections_keep_nobody_out() {
+    let rig = Rig::start(own_uid(), "").await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(UnixStream::connect(&rig.socket).await.unwrap());
+    }
+    let status = DaemonClient::new(rig.channel().await).status(v1::StatusRequest {}).await.unwrap();
+    assert_eq!(status.into_inner().caller.unwrap().uid, own_uid());
+    drop(silent);
     rig.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! Service `Daemon`: the status, and the ledger.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -8,11 +9,13 @@ use tonic::{Request, Response, Status};
 use touchmark_proto::convert;
 use touchmark_proto::reason::{Reason, Refusal};
 use touchmark_proto::v1;
+use touchmark_proto::v1::release_ledger_event::Event as Out;
+use touchmark_tuf::shown;
 use tracing::Instrument as _;
 
 use super::Service;
 use super::call::Call;
-use super::desk::Events;
+use super::desk::{Desk, Events, stream};
 use crate::app::{App, Kind};
 use crate::audit::Event;
 use crate::ledger::{Entry, LedgerError, Slot};
@@ -48,7 +51,10 @@ impl v1::daemon_server::Daemon for Service {
             let mut last = None;
             let mut step = tokio::time::interval(WATCH_STEP);
             while !events.is_closed() {
-                step.tick().await;
+                tokio::select! {
+                    _ = step.tick() => (),
+                    () = app.stopping() => return,
+                }
                 let now = app.status(&call.caller).await.map_err(|error| app.refused(&call, error.into()));
                 let failed = now.is_err();
                 if failed || now.as_ref().ok() != last.as_ref() {
@@ -73,14 +79,19 @@ impl v1::daemon_server::Daemon for Service {
         Ok(Response::new(v1::LedgerResponse { entries }))
     }
 
+    type ReleaseLedgerStream = Events<v1::ReleaseLedgerEvent>;
+
     async fn release_ledger(
         &self,
         request: Request<v1::ReleaseLedgerRequest>,
-    ) -> Result<Response<v1::ReleaseLedgerResponse>, Status> {
+    ) -> Result<Response<Self::ReleaseLedgerStream>, Status> {
         let call = Call::of(&request)?;
-        let released = self.0.let_go(&call.caller, request.into_inner()).await;
-        released.map_err(|refusal| self.0.refused(&call, refusal))?;
-        Ok(Response::new(v1::ReleaseLedgerResponse {}))
+        let (app, request) = (Arc::clone(&self.0), request.into_inner());
+        let wrap = |waiting| v1::ReleaseLedgerEvent { event: Some(Out::Waiting(waiting)) };
+        Ok(stream(&self.0, call, wrap, move |desk| async move {
+            let released = app.let_go(request, &desk).await?;
+            Ok(v1::ReleaseLedgerEvent { event: Some(Out::Released(released)) })
+        }))
     }
 }
 
@@ -151,7 +162,11 @@ impl App {
         Ok(seen.map(entry_message).collect())
     }
 
-    async fn let_go(&self, caller: &Caller, request: v1::ReleaseLedgerRequest) -> Result<(), Refusal> {
+    async fn let_go(
+        self: &Arc<Self>,
+        request: v1::ReleaseLedgerRequest,
+        desk: &Desk,
+    ) -> Result<v1::LedgerEntry, Refusal> {
         let slot = Slot {
             gun: convert::gun("gun", &request.gun)?,
             role: convert::role("role", &request.role)?,
@@ -162,24 +177,19 @@ impl App {
             let why = format!("reason: has to be 1 to {REASON_MAX} bytes long; it goes into the audit");
             return Err(Refusal::new(Reason::InvalidField, why));
         }
-        match self.policy().may(caller, Action::Admin) {
-            Decision::Allowed => {}
-            Decision::Refused(why) => return Err(why.into()),
-            // A unary call has no desk to ask at.
-            Decision::NeedsPin => {
-                let why = "letting a version go needs action `admin`, granted in the configuration";
-                return Err(Refusal::new(Reason::NotAllowed, why)
-                    .hint("add an [[allow]] with actions = [\"admin\"] for yourself"));
-            }
-        }
+        let caller = &desk.call().caller;
+        let intent =
+            format!("let go of version {} of {} in {}", slot.version, slot.role, shown(slot.gun.as_str()));
+        self.confirm(self.policy().may(caller, Action::Admin), None, desk, &intent).await?;
         let (uid, gun, role, version) =
             (caller.uid, slot.gun.to_string(), slot.role.to_string(), slot.version.get());
         let job = move |tx: &Tx<'_>| {
             tx.let_go(&slot)?;
             tx.append(&Event::LedgerReleased { uid, gun, role, version, reason })?;
-            Ok::<_, LedgerError>(())
+            let entries = tx.ledger(Some(&slot.gun))?;
+            Ok::<_, LedgerError>(entries.iter().find(|entry| entry.slot == slot).map(entry_message))
         };
-        Ok(self.store().write(job).await?)
+        Ok(self.store().write(job).await?.unwrap_or_default())
     }
 }
 

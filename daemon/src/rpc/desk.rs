@@ -46,6 +46,9 @@ pub(crate) enum DeskError {
     /// The caller went away.
     #[error("the request was withdrawn")]
     Withdrawn,
+    /// The daemon ends.
+    #[error("the daemon stops")]
+    Stopping,
     /// Nobody answered usably.
     #[error(transparent)]
     Prompt(#[from] PromptError),
@@ -163,6 +166,7 @@ impl Desk {
         tokio::select! {
             secret = prompt.secret() => Ok(secret?),
             () = self.withdrawn() => Err(DeskError::Withdrawn),
+            () = self.app.stopping() => Err(DeskError::Stopping),
         }
     }
 
@@ -175,6 +179,7 @@ impl Desk {
         tokio::select! {
             done = tokio::time::timeout(time, what) => Ok(done.ok()),
             () = self.withdrawn() => Err(DeskError::Withdrawn),
+            () = self.app.stopping() => Err(DeskError::Stopping),
         }
     }
 }

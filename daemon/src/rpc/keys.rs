@@ -17,10 +17,9 @@ use super::{Service, of_token};
 use crate::app::App;
 use crate::audit::Event;
 use crate::policy::{Action, Caller, Decision, Need};
-use crate::store::keys::{Inserted, KeyRecord, Origin, Place};
+use crate::store::keys::{KeyRecord, Origin};
 use crate::store::{StoreError, Tx};
-use crate::token::TokenKey;
-use crate::unlock::{UnlockError, blocking, key_event, place_words};
+use crate::unlock::{blocking, place_words};
 use crate::vault::{Binding, KeyRole, SecretBuf, VaultError, Wanted, key_file_needs_passphrase, take_plain};
 
 #[tonic::async_trait]
@@ -61,14 +60,17 @@ impl v1::keys_server::Keys for Service {
         }))
     }
 
+    type RemoveStream = Events<v1::KeyEvent>;
+
     async fn remove(
         &self,
         request: Request<v1::RemoveKeyRequest>,
-    ) -> Result<Response<v1::RemoveKeyResponse>, Status> {
+    ) -> Result<Response<Self::RemoveStream>, Status> {
         let call = Call::of(&request)?;
-        let removed = self.0.remove_key(&call.caller, &request.get_ref().id).await;
-        removed.map_err(|refusal| self.0.refused(&call, refusal))?;
-        Ok(Response::new(v1::RemoveKeyResponse {}))
+        let (app, id) = (Arc::clone(&self.0), request.into_inner().id);
+        Ok(stream(&self.0, call, waiting, move |desk| async move {
+            key_answer(&app.remove_key(&id, &desk).await?)
+        }))
     }
 
     type IssueRootCertificateStream = Events<v1::RootCertificateEvent>;
@@ -150,41 +152,6 @@ impl App {
         Ok(self.keep_token_key(name, made, Origin::Generated, desk.call().caller.uid).await?)
     }
 
-    /// Keeps a root key that is on a token.
-    pub(crate) async fn keep_token_key(
-        &self,
-        token: &str,
-        key: TokenKey,
-        origin: Origin,
-        uid: u32,
-    ) -> Result<KeyRecord, UnlockError> {
-        let state = self.token(token)?.handle.state();
-        let record = KeyRecord {
-            id: key.public.canonical_id(),
-            role: KeyRole::Root,
-            guns: Vec::new(),
-            public: key.public.clone(),
-            place: Place::Token {
-                token: token.to_owned(),
-                serial: state.info.map(|info| info.serial).unwrap_or_default(),
-                key: key.key_ref(),
-                label: key.label,
-            },
-            created: self.clock().now(),
-            last_used: None,
-            origin,
-        };
-        let (kept, event) = (record.clone(), key_event(&record, uid));
-        let job = move |tx: &Tx<'_>| {
-            if tx.insert_key(&kept)? == Inserted::New {
-                tx.append(&event)?;
-            }
-            Ok::<_, StoreError>(())
-        };
-        self.store().write(job).await?;
-        Ok(record)
-    }
-
     async fn import_key(
         self: &Arc<Self>,
         request: v1::ImportKeyRequest,
@@ -254,7 +221,8 @@ impl App {
     }
 
     /// Forgets a key. A root key stays on its token; only what the daemon knows of it goes.
-    async fn remove_key(&self, caller: &Caller, id: &str) -> Result<(), Refusal> {
+    async fn remove_key(self: &Arc<Self>, id: &str, desk: &Desk) -> Result<KeyRecord, Refusal> {
+        let caller = &desk.call().caller;
         let id = convert::key_id("id", id)?;
         let unknown = || unknown(id);
         let record = self.store().read(move |view| view.key(&id)).await?;
@@ -262,10 +230,8 @@ impl App {
         if !record.guns.is_empty() && !record.guns.iter().any(|gun| self.policy().sees(caller, gun)) {
             return Err(unknown());
         }
-        // Removing gives nobody anything; whoever is asked has been asked by the client.
-        if let Decision::Refused(why) = self.key_decision(caller, &record.guns) {
-            return Err(why.into());
-        }
+        let decision = self.key_decision(caller, &record.guns);
+        self.confirm(decision, None, desk, &format!("remove key {id}")).await?;
         let event = Event::KeyRemoved {
             uid: caller.uid,
             key: id.to_string(),
@@ -281,7 +247,7 @@ impl App {
         };
         self.store().write(job).await?;
         self.vault().forget(&id);
-        Ok(())
+        Ok(record)
     }
 
     /// Whether keys may be made or removed for these repositories, all of them.

@@ -35,6 +35,7 @@ impl Person for Desk {
                 DeskError::Prompt(PromptError::Expired) => AskError::Timeout,
                 DeskError::Prompt(PromptError::Broken | PromptError::Random)
                 | DeskError::Withdrawn
+                | DeskError::Stopping
                 | DeskError::Nobody => AskError::Gone,
             })
         })

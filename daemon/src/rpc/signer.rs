@@ -52,8 +52,7 @@ impl v1::signer_server::Signer for Service {
                 () = desk.withdrawn() => return Err(desk_gone()),
             };
             drop(share);
-            let after = Arc::clone(&app);
-            tokio::spawn(async move { after.sign_head_if_due().await });
+            app.sign_head_if_due(signed.receipt.seq);
             Ok(v1::SignEvent { event: Some(Out::Signed(signed_message(&signed, &id.to_string()))) })
         }))
     }

@@ -199,7 +199,7 @@ impl From<NotAllowed> for Refusal {
 impl From<DeskError> for Refusal {
     fn from(error: DeskError) -> Self {
         let reason = match error {
-            DeskError::Withdrawn => Reason::Conflict,
+            DeskError::Withdrawn | DeskError::Stopping => Reason::Conflict,
             DeskError::Prompt(PromptError::Random) => Reason::Internal,
             DeskError::Prompt(_) | DeskError::Nobody => Reason::PinRequired,
         };

@@ -61,7 +61,8 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Takes what the store knows and what the client brought: files as the server has them, root chain first.
+    /// Takes what the store knows and what the client brought: files as the server has them, root chain first. Only
+    /// what has to do with the `wanted` roles is looked at.
     ///
     /// # Errors
     /// `SignError::BaseRefused` for a file that does not verify, `BaseUnknown` where a first root came without
@@ -71,6 +72,7 @@ impl Standing {
         known: Known,
         mut supplied: Vec<(RoleName, Vec<u8>)>,
         accept: Option<&AcceptRoot>,
+        wanted: &[RoleName],
     ) -> Result<Self, SignError> {
         let mut standing = Self {
             gun,
@@ -86,7 +88,7 @@ impl Standing {
         standing.take_roots(&roots, accept)?;
         // A parent before its delegations: its name is shorter.
         supplied.sort_by_key(|(role, _)| (matches!(role, RoleName::Delegation(_)), role.as_str().len()));
-        for (role, file) in &supplied {
+        for (role, file) in supplied.iter().filter(|(role, _)| concerns(role, wanted)) {
             standing.take(role, file)?;
         }
         Ok(standing)
@@ -181,18 +183,18 @@ impl Standing {
         for file in chain {
             let before = trusted.root().version();
             match trusted.advance_root(file) {
-                Ok(()) if trusted.root().version() == before => {
-                    self.news.push(News::Published { role: RoleName::Root, version: before });
-                    self.settled.push(RoleName::Root);
-                }
+                Ok(()) if trusted.root().version() == before => self.published_root(file, before),
                 Ok(()) => {
                     let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
                     let digest = Sha256Digest::of(trusted.root().signed_bytes());
                     self.news.push(News::NextRoot { root, digest });
                     self.accept(RoleName::Root, trusted.root());
                 }
-                // Older links of the chain, which we have behind us.
-                Err(TrustError::Rollback { .. }) => self.settled.push(RoleName::Root),
+                // Older links of the chain, which we have behind us. Nobody checked them: they settle nothing.
+                Err(TrustError::Rollback { .. }) => {}
+                Err(TrustError::RootReplaced { version }) if is_signed(trusted.root(), file) => {
+                    self.published_root(file, version);
+                }
                 Err(TrustError::RootReplaced { version }) => {
                     return Err(SignError::Conflict {
                         why: format!("the server has another root version {version} than the one known here"),
@@ -205,11 +207,16 @@ impl Standing {
         Ok(())
     }
 
+    /// The server has the root that is trusted here, maybe with its signatures in another order.
+    fn published_root(&mut self, file: &[u8], version: Version) {
+        self.files.push(KnownFile::new(RoleName::Root, file));
+        self.news.push(News::Published { role: RoleName::Root, version });
+        self.settled.push(RoleName::Root);
+    }
+
     fn take(&mut self, role: &RoleName, file: &[u8]) -> Result<(), SignError> {
         match role {
-            RoleName::Root => {}
-            // Nobody here signs it, and it says nothing that the others do not.
-            RoleName::Timestamp => {}
+            RoleName::Root | RoleName::Timestamp => {}
             RoleName::Snapshot => {
                 let verified = self.verify::<Snapshot>(role, file)?;
                 let body = Body::Snapshot((*verified).clone());
@@ -293,6 +300,21 @@ impl Standing {
             confirmed: true,
         }));
     }
+}
+
+/// Whether a document given for `role` says anything about the wanted ones: it is one of them, it lists the keys of
+/// one, or a snapshot has to list it. Nobody here signs a timestamp.
+fn concerns(role: &RoleName, wanted: &[RoleName]) -> bool {
+    let lists = |below: &RoleName| {
+        let rest = below.as_str().strip_prefix(role.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    *role != RoleName::Timestamp && (wanted.contains(&RoleName::Snapshot) || wanted.iter().any(lists))
+}
+
+/// Whether a file carries the signed part of that root.
+fn is_signed(root: &Verified<Root>, file: &[u8]) -> bool {
+    Unverified::<Root>::parse(file).is_ok_and(|other| other.signed_bytes() == root.signed_bytes())
 }
 
 fn base_of(kept: &Kept) -> Result<Base, SignError> {

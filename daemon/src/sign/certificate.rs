@@ -60,8 +60,7 @@ async fn issue(
     if key.role != KeyRole::Root {
         return Err(no_root(&key));
     }
-    let intent =
-        format!("make the root certificate of {} (touch 1 of 2)", touchmark_tuf::shown(gun.as_str()));
+    let intent = format!("make the root certificate of {}", touchmark_tuf::shown(gun.as_str()));
     let held = road.seat(token)?.take(&intent)?;
     let template = template(road, &key, gun)?;
     let intent = Event::CertificateIntent {

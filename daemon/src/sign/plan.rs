@@ -70,8 +70,9 @@ impl Plan {
             }
             read.push((Exact::read(document.role, document.bytes)?, document.key_ids));
         }
-        let standing =
-            Standing::establish(request.gun.clone(), known, request.bases, request.accept_root.as_ref())?;
+        let wanted: Vec<RoleName> = read.iter().map(|(exact, _)| exact.role.clone()).collect();
+        let accept = request.accept_root.as_ref();
+        let standing = Standing::establish(request.gun.clone(), known, request.bases, accept, &wanted)?;
         let listing = Listing::new(&standing, &read);
         let mut new_expiry = NewExpiry::No;
         let mut documents = Vec::with_capacity(read.len());

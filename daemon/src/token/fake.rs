@@ -186,7 +186,9 @@ fn obey(orders: &Path, call: &str) -> Result<Order, TokenError> {
 }
 
 fn note(orders: &Path, call: &str) -> Result<(), TokenError> {
-    let log = std::fs::File::options().create(true).append(true).open(orders.with_added_extension("log"));
+    let mut path = orders.as_os_str().to_owned();
+    path.push(".log");
+    let log = std::fs::File::options().create(true).append(true).open(path);
     log.and_then(|mut log| writeln!(log, "{call}")).map_err(|error| io(&error))
 }
 

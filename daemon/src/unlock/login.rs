@@ -86,6 +86,9 @@ impl App {
         }
         // Without token and passphrase there is nothing to ask, and nothing yet to protect.
         let Some(way) = first else { return Ok(()) };
+        if !self.vault().is_open() {
+            return Err(crate::vault::VaultError::Locked.into());
+        }
         let question = Question {
             kind: SecretKind::Passphrase,
             token: String::new(),
@@ -94,12 +97,7 @@ impl App {
             intent: intent.to_owned(),
         };
         let answer = desk.ask(question).await?;
-        if self.vault().is_open() {
-            return super::open_vault(self, way.way.clone(), answer)
-                .await
-                .map_err(super::ways::passphrase_error);
-        }
-        Err(crate::vault::VaultError::Locked.into())
+        super::open_vault(self, way.way.clone(), answer).await.map_err(super::ways::passphrase_error)
     }
 
     async fn login_person(
@@ -188,7 +186,7 @@ impl App {
             }
             Err(error) => {
                 if let TokenError::WrongPin { tries_left } = error {
-                    self.record_behind(Event::PinRefused { uid, token: token.clone(), serial, tries_left });
+                    self.record(Event::PinRefused { uid, token: token.clone(), serial, tries_left }).await?;
                 }
                 Err(UnlockError::Token { name: token, error })
             }

@@ -112,6 +112,12 @@ impl Locked {
     /// Waits while all stacks are in use, which is for the time of a signature. `work` must not wait for anything,
     /// and must not call `inside` again: with every stack taken that way, nobody would ever get one.
     ///
+    /// Nothing but [`Public`] types comes out:
+    /// ```compile_fail,E0277
+    /// let memory = touchmarkd::vault::Locked::open(None, 1).unwrap();
+    /// let _ = memory.inside(|_| [0_u8; 32]); // a key could leave in an array
+    /// ```
+    ///
     /// # Errors
     /// [`MemoryError::Panicked`] when `work` panicked; its stack is wiped all the same.
     pub fn inside<R: Public>(&self, work: impl FnOnce(&Inside<'_>) -> R) -> Result<R, MemoryError> {

@@ -133,7 +133,7 @@ impl Publisher {
 
         let keys: Map<String, Value> =
             delegated.iter().map(|one| (one.key.id.clone(), one.key.object.clone())).collect();
-        let role = |(name, key, _): &(&str, &Key, _)| json!({"keyids": [key.id], "name": name, "paths": [""], "threshold": 1});
+        let role = |one: &Delegated<'_>| json!({"keyids": [one.key.id], "name": one.role, "paths": [""], "threshold": 1});
         let roles: Vec<Value> = delegated.iter().map(role).collect();
         let mut signed = targets(version, tags, &json!({"keys": keys, "roles": roles}));
         alter("targets", &mut signed);

@@ -148,3 +148,36 @@ fn dates_are_in_order_and_within_what_x509_writes() {
     let refused = to_be_signed(&gun(), &compressed, [1; 16], at(0), at(1)).map(drop);
     assert_eq!(refused, Err(CertificateError::Key(crate::KeyError::NotAPoint)));
 }
+
+#[test]
+fn a_ca_certificate_may_follow_and_not_lead() {
+    let leaf = made(&gun());
+    let authority = authority();
+    let bundle = format!("{}{authority}", leaf.pem());
+    let read = RootCertificate::from_pem(bundle.as_bytes()).unwrap();
+    assert_eq!((read.common_name(), read.pem()), (leaf.common_name(), bundle.as_str()));
+    assert_ne!(read.public_key().id(), leaf.public_key().id());
+    assert_eq!(read.public_key().canonical_id(), leaf.public_key().canonical_id());
+    for text in [authority.clone(), format!("{authority}{}", leaf.pem())] {
+        assert_eq!(RootCertificate::from_pem(text.as_bytes()), Err(CertificateError::Bundle));
+    }
+}
+
+/// The certificate of an authority: nothing in it but what makes it one.
+fn authority() -> String {
+    let key = Key::plain(3);
+    let yes = element(SEQUENCE, &element(BOOLEAN, &[0xff]));
+    let extensions = constructed(SEQUENCE, &[&critical(&BASIC_CONSTRAINTS, &yes)]);
+    let name = name("authority");
+    let validity = constructed(SEQUENCE, &[&time(at(-1)).unwrap(), &time(at(9)).unwrap()]);
+    let version = element(0xa0, &element(INTEGER, &[2]));
+    let spki = key.public.spki().unwrap();
+    let serial = serial_number([5; 16]);
+    let extensions = element(0xa3, &extensions);
+    let part = constructed(
+        SEQUENCE,
+        &[&version, &serial, &ECDSA_SHA256, &name, &validity, &name, &spki, &extensions],
+    );
+    let signature = [&[0], key.raw(&part).to_der().as_slice()].concat();
+    pem_form(&constructed(SEQUENCE, &[&part, &ECDSA_SHA256, &element(BIT_STRING, &signature)]))
+}

@@ -143,6 +143,29 @@ fn roles_below_delegations_are_walked_nearest_first() {
     assert!(all.iter().all(|signed| signed.tag.as_str() != "2"), "outside the paths");
 }
 
+#[test]
+fn a_role_gives_no_more_paths_on_than_it_has() {
+    let mut world = World::new();
+    for role in &mut world.targets.delegations.roles {
+        role.paths = vec!["1".to_owned()];
+    }
+    let deep = DelegationName::new("releases/deep").unwrap();
+    let keys = vec![world.signer_key.public.clone()];
+    let add = TargetChange::AddDelegation { name: deep.clone(), keys, paths: vec![String::new()] };
+    world.releases = next_targets(&world.releases, &[add], days(9)).unwrap();
+    let files = world.files();
+    let mut snapshot = files.read().unwrap().snapshot_doc().unwrap().clone().into_document();
+    let below = file(&first(&[("1", "deep"), ("2", "deep")]), &[&world.signer_key]);
+    let deep = RoleName::Delegation(deep);
+    snapshot.meta.insert(deep.clone(), FileMeta::of(&below));
+    let files = world.stamp(Files { snapshot: file(&snapshot, &[&world.snapshot_key]), ..files });
+    let mut trusted = files.read().unwrap();
+    trusted.targets(&deep, &below, now()).unwrap();
+    let all = trusted.all().unwrap();
+    let by: Vec<_> = all.iter().map(|signed| (signed.tag.as_str(), signed.by.len())).collect();
+    assert_eq!(by, [("1", 3), ("base", 1)], "deep lists every tag as its own, releases has 1 alone to give");
+}
+
 fn first(tags: &[(&str, &str)]) -> Targets {
     let changes =
         tags.iter().map(|(name, manifest)| TargetChange::Set { name: tag(name), target: target(manifest) });

@@ -16,6 +16,7 @@ fn refusals_of_the_engine_have_reasons() {
     let image = Image::parse("localhost:5000/team/app:v1").unwrap();
     let reason = |why: &str| refused("localhost:5000/team/app:v1", why, &image).reason;
     assert_eq!(reason("An image does not exist locally with the tag: x"), Reason::TagNotFound);
+    assert_eq!(reason("tag does not exist: localhost:5000/team/app:v1"), Reason::TagNotFound);
     assert_eq!(reason("denied: requested access to the resource is denied"), Reason::Unauthorized);
     assert_eq!(reason("dial tcp 127.0.0.1:1: connect: connection refused"), Reason::RegistryUnreachable);
 }

@@ -1,4 +1,4 @@
-use touchmark_tuf::{Instant, Sha256Digest, Target, TargetName};
+use touchmark_tuf::{Instant, Sha256Digest, Target};
 
 use super::*;
 
@@ -170,6 +170,20 @@ fn an_unpublished_document_that_others_overtook_is_never_sent_over_theirs() {
     let (next, base) = signed(next(&state, &Goal::Publish, &expires()).unwrap());
     assert_eq!((next.version.get(), base), (6, Base::Daemon));
     assert_eq!(tags(&next), [("a", 1), ("b", 2), ("theirs", 5)]);
+}
+
+#[test]
+fn a_server_that_was_read_too_early_is_no_ground() {
+    let (early, published) = (document(1, &[]), document(3, &[("theirs", 5)]));
+    let goal = Goal::Apply(vec![set("ours", 1)]);
+    let stale = Err(PlanError::Stale { role: RoleName::Targets });
+    // The daemon's own newest has been published since.
+    let seen = state(Some(&early), Some((&published, Lineage::Published)));
+    assert_eq!(next(&seen, &goal, &expires()), stale);
+    // Or the one before its newest.
+    let waiting = document(4, &[("theirs", 5), ("a", 2)]);
+    let seen = state(Some(&early), Some((&waiting, unpublished(Some(&published)))));
+    assert_eq!(next(&seen, &goal, &expires()), stale);
 }
 
 #[test]

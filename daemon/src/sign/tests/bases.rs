@@ -219,3 +219,19 @@ async fn a_snapshot_lists_only_what_was_signed_or_verified_here() {
     world.sign_as(ALICE, world.request(vec![document(&good)])).await.unwrap();
     world.root_cert = world.root_key.certified(&gun());
 }
+
+#[tokio::test]
+async fn the_servers_files_of_other_roles_are_not_looked_at() {
+    let world = World::new().await;
+    let base = world.known().await;
+    let mut request = world.request(vec![world.to_sign(&world.next(&base, &[set("v3", "three")]))]);
+    let strange = b"{\"strange\":true}".to_vec();
+    request.bases = ["timestamp", "snapshot", "targets/gone"]
+        .map(|role| (role.parse().unwrap(), strange.clone()))
+        .into_iter()
+        .chain([(RoleName::Root, world.root_file(&world.first_root()))])
+        .collect();
+    world.sign_as(OWN, request).await.unwrap();
+    let kept = world.road.store.read(|view| view.kept(&gun(), &RoleName::Root)).await.unwrap().unwrap();
+    assert!(kept.published);
+}

@@ -31,6 +31,6 @@ fn reading_more_than_fits_is_refused() {
 
 #[test]
 fn debug_shows_the_name_only() {
-    let secret = Secret::take(&mut *b"123456".to_vec().into_boxed_slice()).unwrap();
+    let secret = Secret::take(&mut b"123456".to_vec()).unwrap();
     assert_eq!(format!("{secret:?}"), "Secret");
 }
