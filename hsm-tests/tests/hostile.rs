@@ -14,8 +14,7 @@ use hsm_tests::images::digest;
 use hsm_tests::notary::Notary;
 
 const GUN: &str = "localhost:5000/icho/alpine";
-/// A minute, and what a loaded machine adds.
-const IN_TIME: Duration = Duration::from_secs(65);
+const IN_TIME: Duration = Duration::from_secs(60);
 /// More than any document may have, far less than a server could send.
 const BOUND: u64 = 64 << 20;
 

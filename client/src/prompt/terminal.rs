@@ -66,11 +66,18 @@ impl Terminal {
                 byte = when_ready(&self.fd, |byte| rustix::io::read(self.fd.get_ref(), byte)) => byte,
             };
             match byte.map_err(failed)? {
-                Some(byte) if line.push(byte) => return line.finish(),
+                Some(byte) if line.push(byte) => break,
                 Some(_) => {}
                 // Ctrl-D: not an answer.
                 None => return Err(PromptError::Interrupted),
             }
+        }
+        // A Ctrl-C just before the end of the line may have to be noticed yet: it counts more than the line.
+        tokio::task::yield_now().await;
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => Err(PromptError::Interrupted),
+            line = std::future::ready(line.finish()) => line,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Every token has a helper process of its own (`touchmarkd token-helper`). Outside, in the daemon, there is a
 //! [`TokenHandle`]: asynchronous, a bounded queue, a deadline for each job. Inside, one thread owns the PKCS#11
 //! module behind the traits of this file. Between them go length-prefixed messages over the helper's stdin and
-//! stdout ([`frame`], [`message`]). A module that hangs or crashes takes its helper with it and nothing else.
+//! stdout (`frame`, `message`). A module that hangs or crashes takes its helper with it and nothing else.
 //!
 //! This room knows no policy, no ledger and no store. What may be signed has been decided before a digest
 //! arrives here, and the caller verifies what comes back.

@@ -7,7 +7,7 @@
 //! * [`Slots`] holds 32-byte keys, readable only with the [`Inside`] that a running closure has.
 //! * [`SecretBuf`] holds one PIN, passphrase or key file on its way in.
 //!
-//! All of it together stays within [`CAP`] at every moment, so that a scan for copies cannot be made easy by
+//! All of it together stays within `CAP` at every moment, so that a scan for copies cannot be made easy by
 //! locking everything. If locking fails, the caller gets the reason and must not go on without.
 #![allow(unsafe_code)] // mapping, stack switching and register wiping have no safe form; every block says why it holds
 
@@ -35,7 +35,7 @@ use account::Account;
 use region::Region;
 use stack::{Pool, Stack};
 
-/// The most stacks that are kept: with Argon2's 7 MiB mapped, key slabs and buffers still fit under [`CAP`].
+/// The most stacks that are kept: with Argon2's 7 MiB mapped, key slabs and buffers still fit under `CAP`.
 const MOST_STACKS: usize = 8;
 
 /// How memory is kept from others.
@@ -145,7 +145,7 @@ impl Locked {
         self.account.locked()
     }
 
-    /// Bytes that may be locked in all: the smaller of [`CAP`] and `RLIMIT_MEMLOCK`.
+    /// Bytes that may be locked in all: the smaller of `CAP` and `RLIMIT_MEMLOCK`.
     #[must_use]
     pub fn limit_bytes(&self) -> usize {
         self.account.most()

@@ -49,7 +49,7 @@ pub enum MemoryError {
 pub enum Limit {
     /// `RLIMIT_MEMLOCK` of this process, in bytes.
     Rlimit(usize),
-    /// Our own cap, [`CAP`].
+    /// Our own cap, `CAP`.
     Own,
 }
 
