@@ -95,9 +95,8 @@ pub fn in_words(status: &v1::VaultStatus) -> String {
     }
 }
 
-/// What `status` and this command warn about at one way.
-#[must_use]
-pub fn only_way(status: &v1::VaultStatus) -> String {
+/// The warning while one lost token would be the end of it.
+fn only_way(status: &v1::VaultStatus) -> String {
     let way = status.ways.first().map_or_else(String::new, way);
     format!("there is one way to open the vault ({way}); add a spare: touchmark vault token add NAME")
 }

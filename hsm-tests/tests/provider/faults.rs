@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hsm_tests::cli::shipped;
 use hsm_tests::place::Place;
 use touchmark_tuf::{EcdsaSignature, Sha256Digest, verify_p256};
 use touchmarkd::token::fake::{ORDERS, PIN, public_key};
@@ -38,7 +37,8 @@ impl Fake {
         let kind =
             TokenKind::Pkcs11 { module: PathBuf::from("fake"), label: "fake".to_owned(), serial: None };
         let config = TokenConfig { name: "fake".to_owned(), kind, env };
-        let helper = HelperProgram { program: shipped("fake-token-helper"), arguments: Vec::new() };
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_fake-token-helper"));
+        let helper = HelperProgram { program, arguments: Vec::new() };
         let orphans = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&orphans);
         let on_orphan: OnOrphan = Arc::new(move |orphan: &Orphan| seen.lock().unwrap().push(orphan.clone()));

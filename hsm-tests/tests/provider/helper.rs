@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hsm_tests::cli::shipped;
 use hsm_tests::place::Place;
 use touchmarkd::token::fake::ORDERS;
 
@@ -18,7 +17,7 @@ impl Helper {
     fn start(orders: &str) -> Self {
         let place = Place::new();
         std::fs::write(place.join("orders"), orders).unwrap();
-        let mut command = Command::new(shipped("fake-token-helper"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fake-token-helper"));
         command.env_clear().env(ORDERS, place.join("orders"));
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         Self { child: pipes.spawn().unwrap(), _place: place }
