@@ -1,5 +1,5 @@
 # What each target promises: README.md, "Two commands", and CONTRIBUTING.md.
-.PHONY: quickstart test check lint clean
+.PHONY: quickstart test check lint kryoptic clean
 
 quickstart:
 	@scripts/install.sh quickstart
@@ -16,6 +16,13 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+
+kryoptic:
+	@scripts/install.sh test && scripts/install.sh kryoptic
+	cargo build -p touchmarkd -p touchmark --bins
+	cargo build --manifest-path hsm-tests/kryoptic/Cargo.toml --target-dir target/kryoptic
+	KRYOPTIC_MODULE=$(CURDIR)/target/kryoptic/debug/libkryoptic_pkcs11.so \
+		cargo test -p hsm-tests --test provider -- --include-ignored kryoptic
 
 clean:
 	@scripts/clean.sh

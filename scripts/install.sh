@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing for `make quickstart` or `make test`, by apt, after saying what and why.
+# Installs what is missing for `make quickstart`, `make test` or `make kryoptic`, by apt, after saying what and why.
 # Nothing that is there is touched, nothing is removed, and no service of an installed package is started.
-# Usage: scripts/install.sh quickstart|test
+# Usage: scripts/install.sh quickstart|test|kryoptic
 set -euo pipefail
 
 # For which purpose, the package, what shows that it is there (a program or a file), and why it is needed.
@@ -22,6 +22,9 @@ test        systemd              systemd-socket-activate                    hand
 test        swtpm                swtpm                                      a TPM in software
 test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token
 test        libtss2-tcti-swtpm0  /usr/lib/*/libtss2-tcti-swtpm.so.0         the way from there to the TPM in software
+kryoptic    libclang-dev         /usr/lib/llvm-*/lib/libclang*.so*          reads the headers of OpenSSL for kryoptic
+kryoptic    libssl-dev           /usr/include/openssl/ssl.h                 OpenSSL, which kryoptic computes with
+kryoptic    pkg-config           pkg-config                                 finds OpenSSL
 LIST
 }
 
@@ -77,7 +80,7 @@ keep_off() {
     done
 }
 
-purpose=${1:?usage: scripts/install.sh quickstart|test}
+purpose=${1:?usage: scripts/install.sh quickstart|test|kryoptic}
 if ! command -v cargo >/dev/null; then
     echo "cargo is not in PATH. Touchmark is built with Rust 1.90 or later: https://rustup.rs" >&2
     exit 1

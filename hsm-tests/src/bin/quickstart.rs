@@ -186,7 +186,9 @@ fn write_stop(file: &Path, folder: &Path, pids: &[u32]) {
     });
     let text = format!(
         "#!/bin/sh\n# Ends what `make quickstart KEEP=1` left running.\nfor pid in{pids}; do\n\
-         \x20   case \"$(readlink /proc/$pid/cwd)/\" in '{0}'/*) kill \"$pid\"; tail --pid=\"$pid\" -f /dev/null ;; esac\ndone\n",
+         \x20   case \"$(readlink /proc/$pid/cwd)/\" in '{0}'/*) kill \"$pid\"; tail --pid=\"$pid\" -f /dev/null ;; esac\ndone\n\
+         # Below a chroot dockerd leaves its data folder mounted onto itself.\n\
+         umount '{0}/engine/data' 2>/dev/null\ntrue\n",
         folder.display()
     );
     std::fs::write(file, text).expect("the file stop");

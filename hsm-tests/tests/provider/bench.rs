@@ -28,11 +28,14 @@ pub(crate) trait Rig {
     fn empty() -> Self;
     fn module() -> PathBuf;
     fn environment(&self) -> BTreeMap<String, String>;
-    /// The token is gone, as if pulled out.
-    fn pull_out(&self);
-    fn put_back(&self);
     /// OpenSC's `pkcs11-tool` on the same token.
     fn pkcs11_tool(&self, args: &[&str]) -> Ran;
+}
+
+/// A token that can be made to be gone and to come back.
+pub(crate) trait Removable: Rig {
+    fn pull_out(&self);
+    fn put_back(&self);
 }
 
 /// A token and the daemon's side of it.

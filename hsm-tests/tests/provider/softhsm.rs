@@ -7,7 +7,7 @@ use hsm_tests::cli::Ran;
 use hsm_tests::softhsm::SoftHsm;
 use touchmarkd::token::UnwrapMethod;
 
-use crate::bench::Rig;
+use crate::bench::{Removable, Rig};
 
 impl Rig for SoftHsm {
     const METHOD: UnwrapMethod = UnwrapMethod::Ecdh;
@@ -26,6 +26,12 @@ impl Rig for SoftHsm {
         self.environment()
     }
 
+    fn pkcs11_tool(&self, args: &[&str]) -> Ran {
+        self.pkcs11_tool(args)
+    }
+}
+
+impl Removable for SoftHsm {
     fn pull_out(&self) {
         self.pull_out();
     }
@@ -33,10 +39,7 @@ impl Rig for SoftHsm {
     fn put_back(&self) {
         self.put_back();
     }
-
-    fn pkcs11_tool(&self, args: &[&str]) -> Ran {
-        self.pkcs11_tool(args)
-    }
 }
 
 passes!(SoftHsm);
+passes!(@one SoftHsm, (), a_token_that_was_pulled_out_comes_back);

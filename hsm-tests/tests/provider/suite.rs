@@ -8,7 +8,7 @@ use touchmarkd::token::{
     KeyRef, PinState, Presence, TokenBox, TokenError, TokenHandle, TokenKey, UnwrapMethod, Usage,
 };
 
-use crate::bench::{Bench, LABEL, Rig, secret, until};
+use crate::bench::{Bench, LABEL, Removable, Rig, secret, until};
 use crate::judge::{openssl_agrees, openssl_seals, openssl_verifies};
 
 /// How long a loaded machine may take to notice; not how long a token may be gone.
@@ -103,7 +103,7 @@ pub(crate) async fn another_token_under_the_same_label_is_a_mismatch<R: Rig>() {
     right.login(&bench.secret(PIN)).await.unwrap();
 }
 
-pub(crate) async fn a_token_that_was_pulled_out_comes_back<R: Rig>() {
+pub(crate) async fn a_token_that_was_pulled_out_comes_back<R: Removable>() {
     let bench = Bench::<R>::logged_in().await;
     let key = bench.token.generate_root("root").await.unwrap();
     sign(&bench.token, &key, b"before").await;

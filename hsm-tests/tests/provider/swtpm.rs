@@ -7,7 +7,7 @@ use hsm_tests::cli::Ran;
 use hsm_tests::swtpm::SwTpm;
 use touchmarkd::token::UnwrapMethod;
 
-use crate::bench::Rig;
+use crate::bench::{Removable, Rig};
 
 impl Rig for SwTpm {
     const METHOD: UnwrapMethod = UnwrapMethod::RsaOaep;
@@ -26,6 +26,12 @@ impl Rig for SwTpm {
         self.environment()
     }
 
+    fn pkcs11_tool(&self, args: &[&str]) -> Ran {
+        self.pkcs11_tool(args)
+    }
+}
+
+impl Removable for SwTpm {
     fn pull_out(&self) {
         self.pull_out();
     }
@@ -33,10 +39,7 @@ impl Rig for SwTpm {
     fn put_back(&self) {
         self.put_back();
     }
-
-    fn pkcs11_tool(&self, args: &[&str]) -> Ran {
-        self.pkcs11_tool(args)
-    }
 }
 
 passes!(SwTpm);
+passes!(@one SwTpm, (), a_token_that_was_pulled_out_comes_back);
