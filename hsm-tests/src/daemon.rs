@@ -37,7 +37,10 @@ impl Daemon {
     #[must_use]
     pub fn with_config(config: impl FnOnce(&Path, &Path) -> String) -> Self {
         let place = Place::new();
-        let (file, socket) = (place.join("touchmarkd.toml"), place.folder("run").join("touchmarkd.sock"));
+        let (file, run) = (place.join("touchmarkd.toml"), place.folder("run"));
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&run, private).expect("a folder for its owner alone");
+        let socket = run.join("touchmarkd.sock");
         std::fs::write(&file, config(place.path(), &socket)).expect("the daemon's configuration");
         let cli = program(&place).args(["run", "--config"]).arg(file);
         Self::started(cli, socket, place)

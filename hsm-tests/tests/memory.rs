@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "memory/client.rs"]
+mod client;
 #[path = "memory/daemon.rs"]
 mod daemon;
 #[path = "memory/secrets.rs"]
@@ -102,4 +104,13 @@ fn daemon_keeps_keys_in_locked_memory_and_nowhere_else() {
     std::fs::remove_file(stage.folder.join("pin")).unwrap(); // the one file that a dev daemon keeps a PIN in
     scan::tree(&stage.folder, &needles).assert_clean("state and log");
     scan::tree(&stage.home(), &needles).assert_clean("the person's folder");
+}
+
+/// A PIN that was typed is gone from the client as soon as the daemon has it; and a client that may still need its PIN
+/// is caught with it, so the scan sees what it would have to see.
+#[test]
+fn client_forgets_a_typed_pin_at_once() {
+    let stage = client::Stage::set();
+    stage.while_a_piped_pin_serves().exposed.iter().for_each(|hit| assert_eq!(hit.needle, "PIN"));
+    stage.after_a_typed_pin().assert_clean("a client that has handed its PIN over");
 }

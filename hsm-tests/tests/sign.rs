@@ -349,9 +349,6 @@ fn a_locked_vault_signs_nothing_until_it_is_opened() {
 /// A daemon without tokens whose vault opens by a passphrase.
 fn passphrase_daemon() -> (Daemon, Home) {
     let daemon = Daemon::with_config(|folder, socket| {
-        // The daemon refuses a folder that others can enter.
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(socket.parent().unwrap(), private).unwrap();
         format!(
             "socket = {:?}\nstate = {:?}\n",
             socket.to_str().unwrap(),
@@ -368,8 +365,6 @@ fn asking_daemon(hsm: &SoftHsm) -> Daemon {
     let environment: Vec<_> =
         hsm.environment().iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
     Daemon::with_config(|folder, socket| {
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        std::fs::set_permissions(socket.parent().unwrap(), private).unwrap();
         format!(
             "socket = {socket:?}\nstate = {state:?}\n[[token]]\nname = \"root\"\nkind = \"pkcs11\"\n\
              module = {module:?}\ntoken-label = \"asked\"\npin = \"ask\"\nenv = {{ {environment} }}\n",
