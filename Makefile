@@ -1,5 +1,5 @@
 # What each target promises: README.md, "Two commands", and CONTRIBUTING.md.
-.PHONY: quickstart test check lint kryoptic clean
+.PHONY: quickstart test soak check lint kryoptic clean
 
 quickstart:
 	@scripts/install.sh quickstart
@@ -8,6 +8,10 @@ quickstart:
 test:
 	@scripts/install.sh test
 	@scripts/test.sh
+
+soak:
+	@scripts/install.sh test
+	@TOUCHMARK_SOAK=1 scripts/test.sh -p hsm-tests -- --nocapture
 
 check: lint
 	cargo test --workspace --exclude hsm-tests --lib --quiet

@@ -18,6 +18,8 @@ quickstart  docker.io            docker                                     Dock
 test        opensc               pkcs11-tool                                looks at tokens from outside
 test        openssl              openssl                                    checks keys, certificates and signatures from outside
 test        gdb                  gcore                                      looks for keys in a dump of the daemon's memory
+test        strace               strace                                     makes writes and syncs fail, and ends a program between two of them
+test        faketime             faketime                                   a clock that jumps, for one program alone
 test        systemd              systemd-socket-activate                    hands the daemon a socket, as a service manager does
 test        swtpm                swtpm                                      a TPM in software
 test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token

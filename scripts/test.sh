@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the programs as they are shipped, runs every test of the workspace against them, and adds up.
+# Builds the programs as they are shipped, runs tests against them, and adds up.
+# Usage: scripts/test.sh [what `cargo test` shall run, by its own options; without: every test of the workspace]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -13,7 +14,8 @@ cp "$built/debug/touchmarkd" "$built/debug/touchmark" "$TOUCHMARK_BIN_DIR/" || e
 
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
-cargo test --workspace --no-fail-fast 2>&1 | tee "$out"
+[ $# -gt 0 ] || set -- --workspace
+cargo test --no-fail-fast "$@" 2>&1 | tee "$out"
 status=${PIPESTATUS[0]}
 
 # Each test program closes with a line of its own; the last of them alone would say little.

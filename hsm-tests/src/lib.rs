@@ -27,6 +27,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod scan;
+pub mod soak;
 pub mod softhsm;
 pub mod swtpm;
 pub mod terminal;
