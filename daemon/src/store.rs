@@ -152,9 +152,27 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.write_or(job, || ()).await
+    }
+
+    /// Like `write`. `lost` is called where the job was done and its transaction then failed, before any later job,
+    /// whether or not somebody still waits.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub(crate) async fn write_or<T, E, F, L>(&self, job: F, lost: L) -> Result<T, E>
+    where
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        L: FnOnce() + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (answer, wait) = oneshot::channel();
         self.send(Job::Write(Box::new(move |tx| match tx.map_err(E::from).and_then(job) {
             Ok(value) => Finish::commit(move |done| {
+                if done.is_err() {
+                    lost();
+                }
                 let _gone = answer.send(done.map(|()| value).map_err(E::from));
             }),
             Err(error) => Finish::undo(move || {
@@ -182,6 +200,17 @@ impl Store {
         })));
         if let Err(error) = sent {
             tracing::error!(%error, what, "a record could not be written");
+        }
+    }
+
+    /// Like `write_behind`, for what must not get lost while the daemon runs: where there is no room, `job` runs again,
+    /// before anything else is read or written, until there is.
+    pub(crate) fn write_outcome<F>(&self, job: F)
+    where
+        F: Fn(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    {
+        if let Err(error) = self.send(Job::Outcome(Box::new(job))) {
+            tracing::error!(%error, "the outcome of a signature could not be written");
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Reservation {
     request: RequestId,
     caller: Caller,
     plan: Arc<Plan>,
-    /// Set in the transaction that reserves: without it there is nothing to give back.
+    /// Set in the transaction that reserves, taken back if that fails: without it there is nothing to give back.
     written: Arc<AtomicBool>,
     open: bool,
 }
@@ -51,14 +51,13 @@ impl Reservation {
     /// went back, `AuditUnavailable` where it cannot be written.
     pub(super) async fn write(&self) -> Result<Receipt, SignError> {
         let (plan, caller, request) = (Arc::clone(&self.plan), self.caller.clone(), self.request);
-        let written = Arc::clone(&self.written);
-        self.store
-            .write(move |tx| {
-                let receipt = reserve(tx, request, &caller, &plan)?;
-                written.store(true, Ordering::SeqCst);
-                Ok(receipt)
-            })
-            .await
+        let (written, lost) = (Arc::clone(&self.written), Arc::clone(&self.written));
+        let job = move |tx: &Tx<'_>| {
+            let receipt = reserve(tx, request, &caller, &plan)?;
+            written.store(true, Ordering::SeqCst);
+            Ok(receipt)
+        };
+        self.store.write_or(job, move || lost.store(false, Ordering::SeqCst)).await
     }
 
     /// The signatures leave. Returns once that is on its way to the disk; `durable` is for a touch that must not be
@@ -72,8 +71,12 @@ impl Reservation {
         let (plan, request) = (Arc::clone(&self.plan), self.request);
         let job = move |tx: &Tx<'_>| release(tx, request, &plan, &signatures);
         match durable {
-            Durable::Now => self.store.write(job).await?,
-            Durable::WithTheNext => self.store.write_behind("the outcome of a signature", job),
+            Durable::Now => {
+                // Where that fails no signature leaves.
+                let kept = self.store.write(job).await;
+                kept.inspect_err(|error: &StoreError| self.give_back(error.to_string()))?;
+            }
+            Durable::WithTheNext => self.store.write_outcome(job),
         }
         Ok(())
     }
@@ -87,7 +90,7 @@ impl Reservation {
     fn give_back(&self, why: String) {
         let (plan, request, written) = (Arc::clone(&self.plan), self.request, Arc::clone(&self.written));
         // Behind the reservation in the writer's queue, so `written` tells.
-        self.store.write_behind::<StoreError, _>("the end of a reservation", move |tx| {
+        self.store.write_outcome(move |tx| {
             if written.load(Ordering::SeqCst) { void(tx, request, &plan, &why) } else { Ok(()) }
         });
     }
@@ -230,7 +233,7 @@ fn release(
     request: RequestId,
     plan: &Plan,
     signatures: &[Vec<Signature>],
-) -> Result<(), SignError> {
+) -> Result<(), StoreError> {
     for (document, signatures) in plan.documents.iter().zip(signatures) {
         let exact = &document.exact;
         let slot = Slot { gun: plan.gun.clone(), role: exact.role.clone(), version: exact.version() };

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use rusqlite::Connection;
 use touchmark_tuf::Sha256Digest;
 use touchmark_tuf::{Gun, RoleName, Version};
@@ -325,6 +327,53 @@ async fn a_full_disk_is_named_and_a_retry_helps_once_there_is_room() {
     assert!(error.to_string().starts_with("the disk that holds /"), "{error}");
     pages(100_000).await.unwrap();
     fill().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outcome_that_found_no_room_is_written_once_there_is() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let room = Arc::new(AtomicBool::new(false));
+    let ran = Arc::new(AtomicU64::new(0));
+    let (has_room, runs) = (Arc::clone(&room), Arc::clone(&ran));
+    store.write_outcome(move |tx| {
+        runs.fetch_add(1, Ordering::SeqCst);
+        tx.set_setting(Setting::Dev, "kept")?;
+        if has_room.load(Ordering::SeqCst) { Ok(()) } else { Err(full(tx)) }
+    });
+    let lost = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&lost);
+    let with_it =
+        store.write_or(|tx| tx.append(&Event::Stop {}), move || seen.store(true, Ordering::SeqCst)).await;
+    assert!(matches!(with_it, Err(StoreError::Full(_))), "{with_it:?}");
+    assert!(!lost.load(Ordering::SeqCst), "what never began is not lost");
+    assert!(ran.load(Ordering::SeqCst) >= 2);
+    room.store(true, Ordering::SeqCst);
+    assert_eq!(settings(&store).await.as_deref(), Some("kept"), "a read has it written first");
+    store.write(|tx| tx.append(&Event::Stop {})).await.unwrap();
+    let written = ran.load(Ordering::SeqCst);
+    store.write(|tx| tx.append(&Event::Stop {})).await.unwrap();
+    assert_eq!(ran.load(Ordering::SeqCst), written, "and once is enough");
+}
+
+#[tokio::test]
+async fn whoever_was_done_with_a_transaction_that_failed_is_told_first() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let lost = Arc::new(AtomicBool::new(false));
+    let (seen, told) = (Arc::clone(&lost), Arc::clone(&lost));
+    // Both in one transaction: the second one finds no room.
+    let first = store.write_or(|tx| tx.append(&Event::Stop {}), move || seen.store(true, Ordering::SeqCst));
+    let second = store.write::<(), _, _>(|tx| Err(full(tx)));
+    let third = store.read(move |_| Ok::<_, StoreError>(told.load(Ordering::SeqCst)));
+    let (first, second, third) = tokio::join!(first, second, third);
+    assert!(matches!(second, Err(StoreError::Full(_))));
+    assert_eq!(matches!(first, Err(StoreError::Full(_))), third.unwrap());
+}
+
+/// As SQLite says it.
+fn full(tx: &Tx<'_>) -> StoreError {
+    tx.fault(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None))
 }
 
 #[tokio::test]

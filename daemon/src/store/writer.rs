@@ -19,6 +19,8 @@ use crate::clock::Clock;
 const GROUP_MAX: usize = 256;
 /// How long what nobody waits for may wait for company.
 const LINGER: Duration = Duration::from_millis(10);
+/// How soon what found no room is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// The largest time seen is noted when it has grown by this.
 const CLOCK_STEP_MS: i64 = 30_000;
 
@@ -99,6 +101,7 @@ impl Finish {
 
 type ReadJob = Box<dyn for<'c> FnOnce(Result<&View<'c>, StoreError>) + Send>;
 type WriteJob = Box<dyn for<'c> FnOnce(Result<&Tx<'c>, StoreError>) -> Finish + Send>;
+type OutcomeJob = Box<dyn for<'c> Fn(&Tx<'c>) -> Result<(), StoreError> + Send>;
 
 pub(super) enum Job {
     Read(ReadJob),
@@ -106,6 +109,8 @@ pub(super) enum Job {
     Write(WriteJob),
     /// Nobody does: it goes to the disk with the next one that somebody waits for, or a little later.
     Behind(WriteJob),
+    /// Nobody does either, and it must not get lost: where there is no room it is done again, before all else.
+    Outcome(OutcomeJob),
     Close(oneshot::Sender<()>),
 }
 
@@ -113,22 +118,22 @@ pub(super) struct Writer {
     connection: Connection,
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    clock_high_ms: i64,
     broken: Option<StoreError>,
     /// Those who are told when the open transaction ends.
     told: Vec<Finish>,
+    /// Outcomes that are not on the disk yet, in order: those of the open transaction, or those that found no room.
+    outcomes: Vec<OutcomeJob>,
     /// Which transaction it is.
     group: u64,
 }
 
 impl Writer {
     pub(super) fn new(connection: Connection, path: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { connection, path, clock, clock_high_ms: i64::MIN, broken: None, told: Vec::new(), group: 0 }
+        Self { connection, path, clock, broken: None, told: Vec::new(), outcomes: Vec::new(), group: 0 }
     }
 
     /// What a start has to put right: a state that was moved or restored, and versions that a crash left reserved.
     pub(super) fn recover(&mut self, identity: &Identity) -> Result<(), StoreError> {
-        self.clock_high_ms = self.view().clock_high_ms()?;
         let identity = identity.clone();
         let (answer, outcome) = channel();
         self.write(Box::new(move |tx| match tx.and_then(|tx| recover(tx, &identity)) {
@@ -146,14 +151,17 @@ impl Writer {
     /// Takes jobs, in order, until the last handle is gone or the store is closed.
     pub(super) fn run(mut self, queue: &Receiver<Job>) {
         loop {
-            let first = if self.connection.is_autocommit() {
-                queue.recv().map_err(RecvTimeoutError::from)
-            } else {
-                queue.recv_timeout(LINGER)
+            let first = match (self.connection.is_autocommit(), self.outcomes.is_empty()) {
+                (true, true) => queue.recv().map_err(RecvTimeoutError::from),
+                (true, false) => queue.recv_timeout(AGAIN),
+                (false, _) => queue.recv_timeout(LINGER),
             };
             let mut next = match first {
                 Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.catch_up();
+                    None
+                }
                 Err(RecvTimeoutError::Disconnected) => return self.commit(),
             };
             // What has come meanwhile goes into one transaction.
@@ -163,11 +171,13 @@ impl Writer {
                 match job {
                     Job::Read(job) => self.read(job),
                     Job::Behind(job) => self.write(job),
+                    Job::Outcome(job) => self.outcome(job),
                     Job::Write(job) => {
                         self.write(job);
                         due = true;
                     }
                     Job::Close(done) => {
+                        self.catch_up();
                         self.commit();
                         drop(self);
                         let _gone = done.send(());
@@ -177,7 +187,7 @@ impl Writer {
                 count += 1;
                 next = if count < GROUP_MAX { queue.try_recv().ok() } else { None };
             }
-            if due || self.told.len() >= GROUP_MAX {
+            if due || self.told.len() + self.outcomes.len() >= GROUP_MAX {
                 self.commit();
             }
         }
@@ -197,6 +207,7 @@ impl Writer {
         if let Some(error) = &self.broken {
             return job(Err(error.clone()));
         }
+        self.catch_up();
         let view = self.view();
         // A job that panics answers nobody; its caller sees a closed store.
         let _panicked = catch_unwind(AssertUnwindSafe(|| job(Ok(&view))));
@@ -224,17 +235,41 @@ impl Writer {
         }
     }
 
+    /// Opens a transaction; the outcomes that found no room before are its first part.
     fn begin(&mut self) -> Result<(), StoreError> {
         self.group += 1;
         let tx = Tx(self.view());
         tx.run("BEGIN IMMEDIATE")?;
-        let now_ms = tx.now_ms;
-        if now_ms >= self.clock_high_ms.saturating_add(CLOCK_STEP_MS) {
+        if tx.now_ms >= tx.clock_high_ms()?.saturating_add(CLOCK_STEP_MS) {
             tx.note_clock()?;
-            drop(tx);
-            self.clock_high_ms = now_ms;
         }
-        Ok(())
+        self.outcomes.iter().try_for_each(|job| settle(&tx, job))
+    }
+
+    /// Runs an outcome in the open transaction, and keeps it until that is on the disk.
+    fn outcome(&mut self, job: OutcomeJob) {
+        if self.broken.is_some() {
+            return;
+        }
+        let open = !self.connection.is_autocommit();
+        self.outcomes.push(job);
+        let done = match self.outcomes.last() {
+            Some(job) if open => settle(&Tx(self.view()), job),
+            _ => self.begin(),
+        };
+        if let Err(error) = done {
+            self.abort(&error);
+        }
+    }
+
+    /// Tries again to write the outcomes that found no room.
+    fn catch_up(&mut self) {
+        if self.outcomes.is_empty() || !self.connection.is_autocommit() || self.broken.is_some() {
+            return;
+        }
+        if let Err(error) = self.begin() {
+            self.abort(&error);
+        }
     }
 
     /// Brings the open transaction to the disk, and only then tells anybody.
@@ -244,7 +279,10 @@ impl Writer {
         }
         let done = self.view().run("COMMIT");
         match done {
-            Ok(()) => self.told.drain(..).for_each(|finish| finish.tell(Ok(()))),
+            Ok(()) => {
+                self.outcomes.clear();
+                self.told.drain(..).for_each(|finish| finish.tell(Ok(())));
+            }
             Err(error) => self.abort(&error),
         }
     }
@@ -257,8 +295,10 @@ impl Writer {
             self.note(Some(&StoreError::Broken { path: self.path.clone(), why: rollback.to_string() }));
         }
         self.note(Some(error));
-        // What was last noted of the clock may be gone with it.
-        self.clock_high_ms = i64::MIN;
+        if self.broken.is_some() {
+            // The next start finds their versions reserved, and takes them for released.
+            self.outcomes.clear();
+        }
         self.told.drain(..).for_each(|finish| finish.tell(Err(error.clone())));
     }
 
@@ -286,6 +326,20 @@ fn in_savepoint(tx: &Tx<'_>, job: WriteJob) -> (Option<Finish>, Result<(), Store
     let keep = matches!(finish, Some(Finish::Commit(_)));
     let kept = if keep { Ok(()) } else { tx.run("ROLLBACK TO job") };
     (finish, kept.and_then(|()| tx.run("RELEASE job")))
+}
+
+/// Runs an outcome. One that fails by itself is logged and left; a fault ends the transaction.
+fn settle(tx: &Tx<'_>, job: &OutcomeJob) -> Result<(), StoreError> {
+    tx.run("SAVEPOINT job")?;
+    let done = catch_unwind(AssertUnwindSafe(|| job(tx)));
+    if let Some(fault) = tx.fault.borrow().clone() {
+        return Err(fault);
+    }
+    if !matches!(done, Ok(Ok(()))) {
+        tracing::error!(?done, "the outcome of a signature could not be written");
+        tx.run("ROLLBACK TO job")?;
+    }
+    tx.run("RELEASE job")
 }
 
 fn recover(tx: &Tx<'_>, identity: &Identity) -> Result<(), StoreError> {
