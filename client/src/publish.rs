@@ -3,6 +3,7 @@
 
 mod dev;
 mod init;
+mod last;
 pub mod plan;
 pub mod roles;
 mod send;
@@ -121,7 +122,7 @@ impl<'a> Publisher<'a> {
     }
 
     async fn attempt(&self, goal: &Goal, report: &mut Report) -> Result<Attempt, Error> {
-        let last = self.daemon.last(self.image.gun()).await?;
+        let last = self.last().await?;
         let Some(view) = self.current(goal, &last).await? else {
             report.published.extend(self.send_first(goal).await?);
             return Ok(Attempt::Begun);

@@ -14,19 +14,23 @@ pub struct LastDocument {
     pub role: RoleName,
     /// Its version.
     pub version: u64,
-    /// The file as it is published: envelope, canonical form, signatures.
+    /// The file as it is published: envelope, canonical form, signatures; the canonical form alone where a crash took
+    /// the signatures.
     pub file: Vec<u8>,
+    /// Whether a crash took its signatures: it has to be signed again, as it is.
+    pub unsigned: bool,
     /// Signed by the daemon, and not seen published by anybody yet.
     pub unpublished: bool,
 }
 
 impl Daemon {
-    /// Every document of a repository that the daemon knows; none for one that it has not seen.
+    /// Every document of a repository that the daemon knows, those too whose signatures a crash took; none for a
+    /// repository that it has not seen.
     ///
     /// # Errors
     /// The daemon's refusal.
     pub async fn last(&self, gun: &Gun) -> Result<Vec<LastDocument>, Error> {
-        let request = v1::LastRequest { gun: gun.to_string(), role: String::new() };
+        let request = v1::LastRequest { gun: gun.to_string(), role: String::new(), unsigned: true };
         match self.signer().last(request).await {
             Ok(chunks) => collect(chunks.into_inner()).await,
             Err(status) => Err(failure(status)),
@@ -66,7 +70,16 @@ fn start(chunk: &v1::LastChunk) -> Result<(LastDocument, usize), Error> {
     let length = length.ok_or_else(|| broken("has an impossible length"))?;
     let role = chunk.role.parse().map_err(|_| broken("has an impossible role"))?;
     let file = Vec::with_capacity(length);
-    Ok((LastDocument { role, version: chunk.version, file, unpublished: chunk.unpublished }, length))
+    Ok((
+        LastDocument {
+            role,
+            version: chunk.version,
+            file,
+            unsigned: chunk.unsigned,
+            unpublished: chunk.unpublished,
+        },
+        length,
+    ))
 }
 
 fn broken(how: &str) -> Error {

@@ -250,7 +250,14 @@ fn an_older_daemon_is_refused_and_a_newer_one_is_not() {
 }
 
 fn chunk(role: &str, version: u64, length: u64, data: &[u8]) -> Result<v1::LastChunk, Status> {
-    Ok(v1::LastChunk { role: role.into(), version, length, data: data.to_vec(), unpublished: version == 2 })
+    Ok(v1::LastChunk {
+        role: role.into(),
+        version,
+        length,
+        data: data.to_vec(),
+        unpublished: version == 2,
+        ..Default::default()
+    })
 }
 
 #[tokio::test]

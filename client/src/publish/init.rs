@@ -42,7 +42,7 @@ impl Publisher<'_> {
                 .hint(format!("touchmark sign {}:TAG", self.image.familiar())));
         }
         let mut report = Report::default();
-        let last = self.daemon.last(gun).await?;
+        let last = self.last().await?;
         let (mut files, root) = match first_documents(&last) {
             Some((root, targets)) => (self.anew(&root, targets, &mut report).await?, root),
             None => self.make(choice, &mut report).await?,
@@ -65,7 +65,7 @@ impl Publisher<'_> {
         let none = |hint: String| {
             Error::new(Reason::NoTrustData, format!("{gun} has no trust data on the server")).hint(hint)
         };
-        let last = self.daemon.last(gun).await?;
+        let last = self.last().await?;
         let (root, targets) = first_documents(&last).ok_or_else(|| none(format!("touchmark init {name}")))?;
         let is_first = server::own(targets.clone())?.document.version == Version::FIRST;
         if *goal != Goal::Publish && !is_first {

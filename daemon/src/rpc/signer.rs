@@ -63,10 +63,11 @@ impl v1::signer_server::Signer for Service {
         let call = Call::of(&request)?;
         let kept = self.0.last_for(&call.caller, request.get_ref()).await;
         let kept = kept.map_err(|refusal| self.0.refused(&call, refusal))?;
+        let unsigned = if request.get_ref().unsigned { Unsigned::Too } else { Unsigned::LeftOut };
         let (chunks, stream) = mpsc::channel(4);
         let send = async move {
             for document in kept {
-                if send_document(&chunks, &document).await.is_err() {
+                if send_document(&chunks, &document, unsigned).await.is_err() {
                     return;
                 }
             }
@@ -97,12 +98,24 @@ impl App {
     }
 }
 
+/// What becomes of documents whose signatures a crash took.
+#[derive(Clone, Copy)]
+enum Unsigned {
+    Too,
+    LeftOut,
+}
+
 async fn send_document(
     chunks: &mpsc::Sender<Result<v1::LastChunk, Status>>,
     document: &Kept,
+    unsigned: Unsigned,
 ) -> Result<(), mpsc::error::SendError<Result<v1::LastChunk, Status>>> {
     // Without signatures it cannot be published; it may be signed again as it is.
-    let Some(file) = document.file() else { return Ok(()) };
+    let (file, is_unsigned) = match (document.file(), unsigned) {
+        (Some(file), _) => (file, false),
+        (None, Unsigned::Too) => (document.signed.clone(), true),
+        (None, Unsigned::LeftOut) => return Ok(()),
+    };
     let mut parts = file.chunks(CHUNK_MAX - 1024);
     let first = v1::LastChunk {
         role: document.role.to_string(),
@@ -110,6 +123,7 @@ async fn send_document(
         length: u64::try_from(file.len()).unwrap_or(u64::MAX),
         data: parts.next().unwrap_or_default().to_vec(),
         unpublished: document.source == Source::Signed && !document.published,
+        unsigned: is_unsigned,
     };
     chunks.send(Ok(first)).await?;
     for part in parts {

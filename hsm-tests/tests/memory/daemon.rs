@@ -189,7 +189,7 @@ impl Load {
 
 /// The signed part of the targets document that the daemon last signed.
 async fn last_targets(channel: Channel, gun: &str) -> Vec<u8> {
-    let request = v1::LastRequest { gun: gun.to_owned(), role: "targets".to_owned() };
+    let request = v1::LastRequest { gun: gun.to_owned(), role: "targets".to_owned(), ..Default::default() };
     let mut chunks = SignerClient::new(channel).last(request).await.unwrap().into_inner();
     let mut file = Vec::new();
     while let Some(chunk) = chunks.message().await.unwrap() {
