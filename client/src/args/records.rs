@@ -74,4 +74,13 @@ pub enum LedgerCommand {
         #[command(flatten)]
         yes: YesArgs,
     },
+    /// Believe the clock again after it was ahead once; for administrators, audited
+    BelieveClock {
+        /// Why; goes into the audit
+        #[arg(long)]
+        reason: String,
+        /// Whether to ask
+        #[command(flatten)]
+        yes: YesArgs,
+    },
 }

@@ -1,4 +1,5 @@
-//! `ledger ...`: the versions that the daemon has given out, and the one way to let go of one.
+//! `ledger ...`: the versions that the daemon has given out, the one way to let go of one, and to believe the clock
+//! again.
 use serde_json::{Value, json};
 use touchmark_proto::v1;
 use touchmark_tuf::{Instant, RoleName, shown};
@@ -21,6 +22,7 @@ pub async fn run(ctx: &Ctx, args: LedgerArgs) -> Result<(), Error> {
         LedgerCommand::Release { image, role, version, reason, yes } => {
             release(ctx, &Image::parse(&image)?, &role, version, reason, yes).await
         }
+        LedgerCommand::BelieveClock { reason, yes } => believe_clock(ctx, reason, yes).await,
     }
 }
 
@@ -71,6 +73,24 @@ async fn release(
     let document =
         json!({ "released": { "gun": image.gun().as_str(), "role": role.as_str(), "version": version } });
     ctx.out.answer(&format!("Released {what}"), &document)
+}
+
+async fn believe_clock(ctx: &Ctx, reason: String, yes: YesArgs) -> Result<(), Error> {
+    let question = format!("Is it {} now? touchmarkd has seen a later time.", ctx.now);
+    confirm(&question, yes.into(), "--yes").await?;
+    let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
+    let request = v1::BelieveClockRequest { reason };
+    let believed = daemon
+        .until_right(async || {
+            let events = daemon.daemon().believe_clock(request.clone()).await.map_err(failure)?;
+            daemon.drive(events.into_inner()).await
+        })
+        .await?;
+    let text = format!(
+        "The clock is believed again; it is {} seconds behind the latest time seen before",
+        believed.behind_ms / 1000
+    );
+    ctx.out.answer(&text, &json!({ "believed": { "behind_ms": believed.behind_ms } }))
 }
 
 fn to_json(entry: &v1::LedgerEntry) -> Value {

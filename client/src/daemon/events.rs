@@ -55,6 +55,7 @@ event!(SignEvent, sign_event, Signed: v1::Signed);
 event!(VaultEvent, vault_event, Status: v1::VaultStatus);
 event!(KeyEvent, key_event, Key: v1::Key);
 event!(ReleaseLedgerEvent, release_ledger_event, Released: v1::LedgerEntry);
+event!(BelieveClockEvent, believe_clock_event, Believed: v1::ClockBelieved);
 event!(TokenEvent, token_event, Token: v1::Token);
 event!(RootCertificateEvent, root_certificate_event, Certificate: v1::RootCertificate);
 

@@ -102,6 +102,8 @@ pub enum Event {
     Orphaned { token: String, what: String },
     /// An administrator let a version go.
     LedgerReleased { uid: u32, gun: String, role: String, version: u64, reason: String },
+    /// An administrator had the clock believed again, which was behind a time seen before by so many milliseconds.
+    ClockBelieved { uid: u32, behind_ms: i64, reason: String },
 
     /// A root certificate is about to be signed.
     CertificateIntent { request: String, uid: u32, gun: String, key: String, tbs_digest: String },

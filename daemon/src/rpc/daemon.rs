@@ -1,4 +1,4 @@
-//! Service `Daemon`: the status, and the ledger.
+//! Service `Daemon`: the status, the ledger, and what an administrator may put right in it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::store::{StoreError, Tx};
 
 /// How often a watched status is compared with what was sent last.
 const WATCH_STEP: Duration = Duration::from_millis(250);
-/// The longest reason for letting a version go, in bytes.
+/// The longest reason for overriding the record, in bytes.
 const REASON_MAX: usize = 1000;
 
 #[tonic::async_trait]
@@ -93,6 +93,22 @@ impl v1::daemon_server::Daemon for Service {
             Ok(v1::ReleaseLedgerEvent { event: Some(Out::Released(released)) })
         }))
     }
+
+    type BelieveClockStream = Events<v1::BelieveClockEvent>;
+
+    async fn believe_clock(
+        &self,
+        request: Request<v1::BelieveClockRequest>,
+    ) -> Result<Response<Self::BelieveClockStream>, Status> {
+        use v1::believe_clock_event::Event as Out;
+        let call = Call::of(&request)?;
+        let (app, request) = (Arc::clone(&self.0), request.into_inner());
+        let wrap = |waiting| v1::BelieveClockEvent { event: Some(Out::Waiting(waiting)) };
+        Ok(stream(&self.0, call, wrap, move |desk| async move {
+            let believed = app.believe_clock(request.reason, &desk).await?;
+            Ok(v1::BelieveClockEvent { event: Some(Out::Believed(believed)) })
+        }))
+    }
 }
 
 impl App {
@@ -113,7 +129,7 @@ impl App {
         }
         if let Some(ms) = behind {
             warnings.push(format!(
-                "the clock is {} seconds behind the last time seen; nothing new is signed",
+                "the clock is {} seconds behind the last time seen; no new expiry is signed",
                 ms / 1000
             ));
         }
@@ -172,11 +188,7 @@ impl App {
             role: convert::role("role", &request.role)?,
             version: convert::version("version", request.version)?,
         };
-        let reason = request.reason;
-        if reason.trim().is_empty() || reason.len() > REASON_MAX {
-            let why = format!("reason: has to be 1 to {REASON_MAX} bytes long; it goes into the audit");
-            return Err(Refusal::new(Reason::InvalidField, why));
-        }
+        let reason = checked(request.reason)?;
         let caller = &desk.call().caller;
         let intent =
             format!("let go of version {} of {} in {}", slot.version, slot.role, shown(slot.gun.as_str()));
@@ -191,6 +203,32 @@ impl App {
         };
         Ok(self.store().write(job).await?.unwrap_or_default())
     }
+
+    async fn believe_clock(
+        self: &Arc<Self>,
+        reason: String,
+        desk: &Desk,
+    ) -> Result<v1::ClockBelieved, Refusal> {
+        let reason = checked(reason)?;
+        let uid = desk.call().caller.uid;
+        let right = self.policy().may(&desk.call().caller, Action::Admin);
+        let now = self.clock().now();
+        self.confirm(right, None, desk, &format!("believe that it is {now}")).await?;
+        let job = move |tx: &Tx<'_>| {
+            let behind_ms = tx.believe_clock()?;
+            tx.append(&Event::ClockBelieved { uid, behind_ms, reason })?;
+            Ok::<_, StoreError>(v1::ClockBelieved { behind_ms })
+        };
+        Ok(self.store().write(job).await?)
+    }
+}
+
+fn checked(reason: String) -> Result<String, Refusal> {
+    if reason.trim().is_empty() || reason.len() > REASON_MAX {
+        let why = format!("reason: has to be 1 to {REASON_MAX} bytes long; it goes into the audit");
+        return Err(Refusal::new(Reason::InvalidField, why));
+    }
+    Ok(reason)
 }
 
 fn grant_message(grant: &Grant) -> v1::Grant {

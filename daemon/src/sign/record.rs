@@ -118,7 +118,8 @@ fn reserve(tx: &Tx<'_>, request: RequestId, caller: &Caller, plan: &Plan) -> Res
         && let Some(behind) = tx.clock_behind_ms()?
     {
         let why = format!(
-            "the clock is {} minutes behind the latest time seen here, so no new expiry is signed; set the clock",
+            "the clock is {} minutes behind the latest time seen here, so no new expiry is signed; set the clock, or, \
+             where that time was wrong, type: touchmark ledger believe-clock --reason TEXT",
             behind / 60_000
         );
         return Err(SignError::PolicyRefused { why });

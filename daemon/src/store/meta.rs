@@ -82,6 +82,17 @@ impl Tx<'_> {
         self.set_value(CLOCK_HIGH, self.now_ms())
     }
 
+    /// Believes the clock again: an administrator says that a later time, seen before, was wrong. Returns by how much
+    /// it is behind that, in milliseconds.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn believe_clock(&self) -> Result<i64, StoreError> {
+        let behind = self.clock_high_ms()?.saturating_sub(self.now_ms());
+        self.note_clock()?;
+        Ok(behind)
+    }
+
     /// Compares the place with the one that the state knows. Where it differs, everything that was signed or
     /// accepted here may be behind what others have seen: it is marked unconfirmed, and `true` returned.
     pub(super) fn check_identity(&self, identity: &Identity) -> Result<bool, StoreError> {

@@ -377,6 +377,22 @@ fn full(tx: &Tx<'_>) -> StoreError {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_ahead_once_can_be_believed_again() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    fixture.clock.shift(3_600_000);
+    store.write(|tx| tx.clock_behind_ms()).await.unwrap();
+    fixture.clock.shift(-3_600_000);
+    // A transaction that fails forgets nothing of it.
+    let _failed = store.write::<(), _, _>(|tx| Err(full(tx))).await;
+    assert_eq!(store.write(|tx| tx.clock_behind_ms()).await.unwrap(), Some(3_600_000));
+    assert_eq!(store.write(|tx| tx.believe_clock()).await.unwrap(), 3_600_000);
+    assert_eq!(store.write(|tx| tx.clock_behind_ms()).await.unwrap(), None);
+    fixture.clock.shift(-600_000);
+    assert_eq!(store.write(|tx| tx.clock_behind_ms()).await.unwrap(), Some(600_000));
+}
+
+#[tokio::test]
 async fn after_an_input_output_error_nothing_is_read_or_written() {
     let fixture = Fixture::new();
     let store = fixture.open();
