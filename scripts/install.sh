@@ -20,6 +20,7 @@ test        openssl              openssl                                    chec
 test        gdb                  gcore                                      looks for keys in a dump of the daemon's memory
 test        strace               strace                                     makes writes and syncs fail, and ends a program between two of them
 test        faketime             faketime                                   a clock that jumps, for one program alone
+test        mount                mount                                      a small disk that can be full
 test        systemd              systemd-socket-activate                    hands the daemon a socket, as a service manager does
 test        swtpm                swtpm                                      a TPM in software
 test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use crate::cli::{Cli, Ran, shipped};
+use crate::faketime::FakeClock;
 use crate::place::Place;
 use crate::process::Process;
 
@@ -29,6 +30,16 @@ impl Daemon {
     pub fn dev_in(place: Place) -> Self {
         let folder = place.folder("dev");
         let cli = program(&place).args(["run", "--dev"]).arg(&folder);
+        Self::started(cli, folder.join("touchmarkd.sock"), place)
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn dev_by(clock: &FakeClock) -> Self {
+        let place = Place::new();
+        let folder = place.folder("dev");
+        let cli = program(&place).args(["run", "--dev"]).arg(&folder);
+        let cli = clock.variables().iter().fold(cli, |cli, (name, value)| cli.env(name, value));
         Self::started(cli, folder.join("touchmarkd.sock"), place)
     }
 
@@ -88,6 +99,16 @@ impl Daemon {
         self.process = launch(&self.cli, &self.socket, &self.place);
     }
 
+    /// The same for a daemon that may refuse to start.
+    ///
+    /// # Errors
+    /// That it ended, with the last lines of its log.
+    pub fn try_start_again(&mut self) -> Result<(), String> {
+        assert!(!self.process.is_running(), "the daemon still runs");
+        self.process = spawn(&self.cli, &self.place);
+        wait(&mut self.process, &self.socket)
+    }
+
     fn started(cli: Cli, socket: PathBuf, place: Place) -> Self {
         let process = launch(&cli, &socket, &place);
         Self { cli, process, socket, place }
@@ -101,7 +122,15 @@ fn program(place: &Place) -> Cli {
 
 /// Ready means that the socket serves.
 fn launch(cli: &Cli, socket: &Path, place: &Place) -> Process {
-    let mut process = Process::start("touchmarkd", &mut cli.command(), &place.join("touchmarkd.log"));
-    process.wait_for(&format!("serving {}", socket.display()), || UnixStream::connect(socket).is_ok());
+    let mut process = spawn(cli, place);
+    wait(&mut process, socket).unwrap_or_else(|why| panic!("{why}"));
     process
+}
+
+fn spawn(cli: &Cli, place: &Place) -> Process {
+    Process::start("touchmarkd", &mut cli.command(), &place.join("touchmarkd.log"))
+}
+
+fn wait(process: &mut Process, socket: &Path) -> Result<(), String> {
+    process.try_wait_for(&format!("serving {}", socket.display()), || UnixStream::connect(socket).is_ok())
 }

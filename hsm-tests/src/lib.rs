@@ -15,7 +15,10 @@
 pub mod ca;
 pub mod cli;
 pub mod daemon;
+pub mod dice;
+pub mod disk;
 pub mod engine;
+pub mod faketime;
 pub mod gate;
 pub mod home;
 pub mod hostile;
@@ -27,7 +30,10 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod scan;
+#[cfg(feature = "libraries")]
+pub mod signing;
 pub mod soak;
 pub mod softhsm;
+pub mod strace;
 pub mod swtpm;
 pub mod terminal;

@@ -23,6 +23,12 @@ pub fn rounds(short: usize, long: usize) -> usize {
 /// # Panics
 /// In `make soak`, when more was measured than is promised.
 pub fn at_most<T: PartialOrd + Display>(what: &str, measured: T, promised: T) {
-    eprintln!("MEASURED: {what}: {measured} (promised: at most {promised})");
+    say(&format!("MEASURED: {what}: {measured} (promised: at most {promised})"));
     assert!(!is_on() || measured <= promised, "{what}: {measured}, and at most {promised} is promised");
+}
+
+/// Prints what a test has found out, for whoever runs it with `--nocapture`.
+#[allow(clippy::print_stderr, reason = "the test runner's capture is for such lines")]
+pub fn say(text: &str) {
+    eprintln!("{text}");
 }
