@@ -17,6 +17,8 @@ pub fn start() {
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let log = log.with_ansi(std::io::stderr().is_terminal()).with_target(false);
+    // It would say that it cannot write by `eprintln!`, which panics where nothing can be written, on a full disk say.
+    let log = log.log_internal_errors(false);
     // Fails only where a test or an embedder has a log already.
     let _other = if in_journal { log.without_time().try_init() } else { log.try_init() };
 }

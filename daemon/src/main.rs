@@ -2,6 +2,7 @@
 //! until it is told to stop.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -42,13 +43,13 @@ enum Failure {
 }
 
 impl Failure {
-    #[allow(clippy::print_stderr)] // the last words of a process that may not log yet
+    /// The last words of a process that may not log yet; where nobody can read them, the code says it.
     fn say(self) -> ExitCode {
         let (code, text) = match self {
             Self::Config(text) => (ExitCode::from(BAD_CONFIG), text),
             Self::Start(text) => (ExitCode::FAILURE, text),
         };
-        eprintln!("touchmarkd: {text}");
+        let _unread = writeln!(std::io::stderr(), "touchmarkd: {text}");
         code
     }
 }
@@ -65,12 +66,13 @@ impl From<ListenError> for Failure {
     }
 }
 
-#[allow(clippy::print_stdout)] // the report is what the command is for
 fn checked(args: &Check, hardening: &Hardening) -> ExitCode {
     match Config::load(args.config.as_deref(), &Surroundings::of_process(), &SystemAccounts) {
         Ok(config) => {
-            print!("{}", check::report(&config, hardening));
-            ExitCode::SUCCESS
+            match std::io::stdout().write_all(check::report(&config, hardening).as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE, // nobody can read the report
+            }
         }
         Err(error) => Failure::Config(error.to_string()).say(),
     }
@@ -153,10 +155,9 @@ async fn serve(
     Ok(app.serve(listener, stop).await?)
 }
 
-/// Says that the socket serves; tokens may still be opening.
-#[allow(clippy::print_stdout)] // one line for whoever started us and waits
+/// Says that the socket serves, in one line for whoever started us and waits; tokens may still be opening.
 fn ready(socket: &std::path::Path) {
-    println!("touchmarkd: ready, socket {}", socket.display());
+    let _unread = writeln!(std::io::stdout(), "touchmarkd: ready, socket {}", socket.display());
     tracing::info!(socket = %socket.display(), "ready");
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::warn!(%error, "systemd could not be told");
