@@ -61,16 +61,22 @@ pub(super) fn refused(error: &Error) -> TokenError {
         }
         (RvError::TokenNotRecognized, _) => TokenError::NotPresent,
         (RvError::UserNotLoggedIn, _) => TokenError::NotLoggedIn,
-        (RvError::UserPinNotInitialized, _) => TokenError::PinNotSet,
-        (RvError::PinLocked, _) => TokenError::PinLocked,
+        // Only from calls that take a PIN: from any other it would be a word about a PIN that nobody gave.
+        (RvError::UserPinNotInitialized, Function::Login) => TokenError::PinNotSet,
+        (RvError::PinLocked, Function::Login | Function::InitToken | Function::InitPIN) => {
+            TokenError::PinLocked
+        }
+        (RvError::PinIncorrect, Function::Login | Function::InitToken | Function::InitPIN) => {
+            TokenError::WrongPin { tries_left: None }
+        }
         // Known refusals of new PINs; from C_Login the same values mean a PIN that cannot be the right one.
         (RvError::PinInvalid | RvError::PinLenRange | RvError::PinTooWeak, Function::Login) => {
             TokenError::WrongPin { tries_left: None }
         }
-        (RvError::PinInvalid | RvError::PinLenRange | RvError::PinTooWeak, _) => {
-            TokenError::PinUnfit { why: code(value) }
-        }
-        (RvError::PinIncorrect, _) => TokenError::WrongPin { tries_left: None },
+        (
+            RvError::PinInvalid | RvError::PinLenRange | RvError::PinTooWeak,
+            Function::InitToken | Function::InitPIN,
+        ) => TokenError::PinUnfit { why: code(value) },
         (RvError::KeyHandleInvalid | RvError::ObjectHandleInvalid, _) => TokenError::KeyNotFound,
         (
             RvError::FunctionNotSupported
