@@ -72,8 +72,10 @@ impl Pkcs11Token {
         if !self.logged_in() {
             return Err(TokenError::NotLoggedIn);
         }
-        let handle =
-            self.with_session(|session| find_private(session, key))?.ok_or(TokenError::KeyNotFound)?;
+        let Some(handle) = self.with_session(|session| find_private(session, key))? else {
+            // A token that has just been pulled out has no key either.
+            return Err(if self.still_there() { TokenError::KeyNotFound } else { TokenError::NotPresent });
+        };
         let cached = Cached { public: key.public.clone(), handle };
         self.handles.entry(key.id.clone()).or_default().push(cached);
         Ok(handle)

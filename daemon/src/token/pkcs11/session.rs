@@ -87,10 +87,12 @@ impl Pkcs11Token {
     /// Presents a PIN that a person or a configuration has just given.
     ///
     /// Logs out first: a token that is logged in already would say so and never look at the PIN, and anybody could
-    /// pass for somebody who knows it.
+    /// pass for somebody who knows it. In a session of its own: a lost one would be noticed by `C_Login` only, and
+    /// nobody knows whether a `C_Login` that fails has looked at the PIN.
     pub(super) fn login_anew(&mut self, pin: &Secret) -> Result<(), TokenError> {
         self.forget_login();
-        self.look_at_pin()?;
+        self.session.close();
+        self.look()?;
         match self.pin {
             PinState::Locked => return Err(TokenError::PinLocked),
             PinState::NotSet => return Err(TokenError::PinNotSet),
@@ -100,11 +102,6 @@ impl Pkcs11Token {
         if let Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) = tried {
             // It did not look at the PIN, so no try is gone.
             self.session()?.logout().ok();
-            tried = self.present(pin);
-        } else if let Err(error) = &tried
-            && fault(error) == Fault::Session
-        {
-            self.session.close();
             tried = self.present(pin);
         }
         self.after_login(tried, pin.again())
@@ -161,6 +158,7 @@ impl Pkcs11Token {
     /// Logs in with the held PIN, which has not failed since it last succeeded. Without one: nothing to do.
     fn login_held(&mut self) -> Result<(), TokenError> {
         let Some(pin) = self.held.0.take() else { return Ok(()) };
+        self.look()?;
         let tried = match self.present(&pin) {
             Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             tried => tried,
@@ -180,12 +178,15 @@ impl Pkcs11Token {
         let refusal = match tried {
             Ok(()) => {
                 self.held.0 = Some(pin);
-                return self.look_at_pin();
+                // It was accepted, whatever becomes of the token now: the next call will see.
+                self.look().ok();
+                return Ok(());
             }
             Err(error) => refused(&error),
         };
         drop(pin);
-        self.look_at_pin()?;
+        // A refusal is a refusal, even of a token that has gone since.
+        self.look().ok();
         Err(match refusal {
             TokenError::WrongPin { .. } if self.pin == PinState::Locked => TokenError::PinLocked,
             TokenError::WrongPin { .. } => TokenError::WrongPin { tries_left: self.pin.tries_left() },
@@ -193,8 +194,14 @@ impl Pkcs11Token {
         })
     }
 
-    fn look_at_pin(&mut self) -> Result<(), TokenError> {
-        self.pin = open::look(&self.context, self.slot).map_err(|error| refused(&error))?.pin;
+    /// Sees how the PIN stands, and that this is still the same token: a PIN is for no other, and another may have
+    /// come into the slot.
+    fn look(&mut self) -> Result<(), TokenError> {
+        let state = open::look(&self.context, self.slot).map_err(|error| refused(&error))?;
+        if state.info != self.info {
+            return Err(TokenError::NotPresent);
+        }
+        self.pin = state.pin;
         Ok(())
     }
 }
