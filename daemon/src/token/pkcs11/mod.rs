@@ -6,6 +6,7 @@
 mod fault;
 mod keys;
 mod make;
+mod module;
 mod open;
 mod session;
 mod unwrap;
@@ -42,7 +43,8 @@ impl Pkcs11Provider {
         let context = match loaded.get(module) {
             Some(context) => context.clone(),
             None => {
-                let context = Pkcs11::new(module).map_err(|error| unusable(module, &error))?;
+                module::trusted(module).map_err(|why| unusable(module, why))?;
+                let context = Pkcs11::new(module).map_err(|error| unusable(module, error.to_string()))?;
                 loaded.insert(module.to_owned(), context.clone());
                 context
             }
@@ -61,6 +63,7 @@ impl TokenProvider for Pkcs11Provider {
         match open::find(&context, which) {
             Ok((slot, state)) => {
                 let mut token = Pkcs11Token::new(context, slot, state.info, state.pin);
+                token.session()?;
                 // Learns whether the device can be asked; later silence means something then.
                 token.device_answers();
                 Ok(Box::new(token))
@@ -185,6 +188,6 @@ fn finalise(context: Pkcs11) {
     }
 }
 
-fn unusable(module: &Path, error: &Error) -> TokenError {
-    TokenError::ModuleUnusable { module: module.display().to_string(), why: error.to_string() }
+fn unusable(module: &Path, why: String) -> TokenError {
+    TokenError::ModuleUnusable { module: module.display().to_string(), why }
 }
