@@ -25,6 +25,9 @@ pub(super) use serve::Server;
 /// How long the token may take to log out after stdin has closed.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What a module may use, in bytes.
+const MEMORY: u64 = 1 << 30;
+
 /// `touchmarkd token-helper`.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -118,9 +121,13 @@ fn spawn<P: TokenProvider + 'static>(
     (requests, served)
 }
 
-/// No core dumps, no tracing by others of the same user, files for nobody else.
+/// No core dumps, no tracing by others of the same user, files for nobody else; and a module that eats memory ends
+/// itself, or is ended by the kernel, before it troubles anybody else.
 fn harden() -> std::io::Result<()> {
     rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    rustix::process::setrlimit(Resource::Data, Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) })?;
+    // Not everywhere there is a /proc to say it in.
+    std::fs::write("/proc/self/oom_score_adj", "1000").ok();
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     Ok(())

@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -19,9 +20,20 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// What a module may want of our own environment. The rest is nobody's business, `NOTIFY_SOCKET` least of all.
 const INHERITED: [&str; 7] = ["HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ", "XDG_CONFIG_HOME"];
 
+/// How long an answer may be on its way after the helper has ended. A module may have left a process behind that keeps
+/// the pipe open.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// A running helper.
 pub(super) struct HelperProcess {
     child: Child,
+    /// Its process group: it, and what its module has started.
+    group: Option<Pid>,
+    pipes: Pipes,
+}
+
+/// The way to a helper and back.
+struct Pipes {
     input: ChildStdin,
     output: ChildStdout,
     number: u32,
@@ -42,6 +54,9 @@ pub(super) enum ExchangeError {
     /// It answers another question.
     #[error("an answer to another question")]
     Number,
+    /// It has ended, and something that it left behind keeps its pipe open.
+    #[error("it ended without an answer")]
+    Ended,
     /// No room for the secret in the answer.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -67,7 +82,8 @@ impl HelperProcess {
         let output = child.stdout.take().ok_or_else(no_pipe)?;
         let words = child.stderr.take().ok_or_else(no_pipe)?;
         tokio::spawn(stderr::log(config.name.clone(), words));
-        Ok(Self { child, input, output, number: 0 })
+        let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        Ok(Self { child, group, pipes: Pipes { input, output, number: 0 } })
     }
 
     /// Its process id, while it runs.
@@ -88,9 +104,14 @@ impl HelperProcess {
         secrets: &[Option<SecretBuf>; 2],
         locked: &Arc<Locked>,
     ) -> Result<(Reply, Option<SecretBuf>), ExchangeError> {
-        self.number = self.number.wrapping_add(1);
-        self.send(request, secrets).await?;
-        self.receive(locked).await
+        let exchange = self.pipes.exchange(request, secrets, locked);
+        tokio::pin!(exchange);
+        tokio::select! {
+            biased;
+            answered = &mut exchange => return answered,
+            _ = self.child.wait() => {}
+        }
+        tokio::time::timeout(GRACE, exchange).await.unwrap_or(Err(ExchangeError::Ended))
     }
 
     /// The error to report after its pipe broke.
@@ -107,16 +128,30 @@ impl HelperProcess {
 
     /// Lets it log out and end; kills it where it does not.
     pub(super) async fn end(self) {
-        let Self { mut child, input, output, .. } = self;
-        drop((input, output));
-        if tokio::time::timeout(FAREWELL, child.wait()).await.is_err() {
-            kill(child).await;
+        let Self { mut child, group, pipes } = self;
+        drop(pipes);
+        match tokio::time::timeout(FAREWELL, child.wait()).await {
+            Ok(_) => kill_group(group),
+            Err(_) => kill(child, group).await,
         }
     }
 
     /// Kills it, by its own process id, and waits until it is gone.
     pub(super) async fn kill(self) {
-        kill(self.child).await;
+        kill(self.child, self.group).await;
+    }
+}
+
+impl Pipes {
+    async fn exchange(
+        &mut self,
+        request: &Request,
+        secrets: &[Option<SecretBuf>; 2],
+        locked: &Arc<Locked>,
+    ) -> Result<(Reply, Option<SecretBuf>), ExchangeError> {
+        self.number = self.number.wrapping_add(1);
+        self.send(request, secrets).await?;
+        self.receive(locked).await
     }
 
     async fn send(
@@ -161,8 +196,18 @@ impl HelperProcess {
     }
 }
 
-async fn kill(mut child: Child) {
+async fn kill(mut child: Child, group: Option<Pid>) {
+    kill_group(group);
     if let Err(error) = child.kill().await {
         tracing::error!(%error, "token helper cannot be killed");
+    }
+}
+
+/// What a module has started goes with its helper. Nothing else can be in this group: the kernel gives its number to
+/// nobody while somebody is in it.
+fn kill_group(group: Option<Pid>) {
+    if let Some(group) = group {
+        // An error means that nobody is left in it.
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
 }

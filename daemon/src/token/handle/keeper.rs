@@ -14,8 +14,9 @@ use crate::token::message::{Answer, Reply, Request};
 use crate::token::{Limits, Presence, TokenConfig, TokenError, TokenState};
 use crate::vault::{Locked, SecretBuf};
 
-/// The first and the longest pause before a helper that failed is started again.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// The first and the longest pause before a helper that failed is started again. A token is to be back two seconds after
+/// its fault is over, and the next look may come a second after the pause.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
 
 pub(super) struct Keeper {
     config: TokenConfig,
@@ -160,7 +161,10 @@ impl Keeper {
     async fn ensure_helper(&mut self) -> Result<(), TokenError> {
         if self.helper.as_mut().is_some_and(HelperProcess::has_ended) {
             tracing::error!(token = self.config.name, "token helper ended by itself");
-            drop(self.take_helper());
+            if let Some(helper) = self.take_helper() {
+                // What its module has left behind.
+                helper.kill().await;
+            }
             self.forget_login();
         }
         if self.helper.is_some() {
