@@ -52,6 +52,13 @@ const fn counts(reason: Reason) -> bool {
     )
 }
 
+/// What to do about a token, whichever road it failed on.
+const PLUG_IN: &str = "plug it in; `touchmark status --watch` shows when it is seen";
+const EXPECTED: &str = "put in the enrolled one; `touchmark token ls` shows which that is";
+const LATER: &str = "the same command again once that is done; `touchmark status --watch` shows it";
+const LOOK: &str = "touchmark doctor; the same command again once `touchmark status` shows the token";
+const PUK: &str = "only the security officer's PIN (PUK) sets a new one";
+
 /// Why a token did not do it, with the token's name in the sentence.
 pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
     let reason = match &error {
@@ -74,13 +81,17 @@ pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
         | TokenError::Failed { .. } => Reason::TokenFailed,
     };
     let hint = match &error {
-        TokenError::NotPresent => {
-            Some("plug it in; `touchmark status --watch` shows when it is seen".to_owned())
-        }
+        TokenError::NotPresent => Some(PLUG_IN.to_owned()),
+        TokenError::Mismatch { .. } => Some(EXPECTED.to_owned()),
+        TokenError::Busy => Some(LATER.to_owned()),
         TokenError::NotLoggedIn => Some(format!("touchmark unlock {name}")),
         TokenError::PinNotSet => Some(format!("touchmark token init {name}")),
-        TokenError::PinLocked => Some("only the security officer's PIN (PUK) sets a new one".to_owned()),
-        TokenError::ModuleUnusable { .. } => Some("touchmark doctor".to_owned()),
+        TokenError::PinLocked => Some(PUK.to_owned()),
+        TokenError::ModuleUnusable { .. }
+        | TokenError::Timeout
+        | TokenError::HelperEnded { .. }
+        | TokenError::WrongSignature
+        | TokenError::Failed { .. } => Some(LOOK.to_owned()),
         _ => None,
     };
     let tries_left = match error {
@@ -172,12 +183,11 @@ impl From<SignError> for Refusal {
             SignError::VaultMissing => Some("touchmark vault init --token NAME".to_owned()),
             SignError::KeyUnknown { .. } => Some("touchmark key ls".to_owned()),
             SignError::TokenUnknown { .. } => Some("touchmark token ls".to_owned()),
-            SignError::TokenNotPresent { .. } => {
-                Some("plug it in; `touchmark status --watch` shows when it is seen".to_owned())
-            }
-            SignError::PinLocked { .. } => {
-                Some("only the security officer's PIN (PUK) sets a new one".to_owned())
-            }
+            SignError::TokenNotPresent { .. } => Some(PLUG_IN.to_owned()),
+            SignError::TokenMismatch { .. } => Some(EXPECTED.to_owned()),
+            SignError::TokenBusy { .. } => Some(LATER.to_owned()),
+            SignError::TokenFailed { .. } | SignError::TouchTimeout { .. } => Some(LOOK.to_owned()),
+            SignError::PinLocked { .. } => Some(PUK.to_owned()),
             SignError::NotAllowed(error) => return error.into(),
             _ => None,
         };
