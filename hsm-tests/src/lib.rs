@@ -12,6 +12,7 @@
 //! A component that is missing fails the test that wants it. The one exception is the Docker Engine, and only
 //! where the caller says so (`TOUCHMARK_WITHOUT_ENGINE=1`), and then it is said on stderr.
 
+#[cfg(feature = "libraries")]
 pub mod ca;
 pub mod cli;
 pub mod daemon;
@@ -30,7 +31,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod scan;
-#[cfg(feature = "libraries")]
+pub mod shim;
 pub mod signing;
 pub mod soak;
 pub mod softhsm;

@@ -85,6 +85,25 @@ impl SoftHsm {
         self.rename("pulled", "tokens");
     }
 
+    /// Puts other tokens in their place, none the first time, and at the next call these again.
+    pub fn exchange(&self) {
+        self.place.folder("others");
+        self.rename("tokens", "aside");
+        self.rename("others", "tokens");
+        self.rename("aside", "others");
+    }
+
+    /// The folder of its tokens.
+    #[must_use]
+    pub fn tokens(&self) -> PathBuf {
+        self.place.join("tokens")
+    }
+
+    /// Destroys the token of this label, as its owner would, whoever uses it.
+    pub fn delete_token(&self, label: &str) {
+        self.cli(&tool("softhsm2-util")).args(["--delete-token", "--token", label]).ok();
+    }
+
     /// `pkcs11-tool` of OpenSC on this module.
     pub fn pkcs11_tool(&self, args: &[&str]) -> Ran {
         let module = Self::module();

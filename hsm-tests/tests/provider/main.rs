@@ -36,11 +36,16 @@ macro_rules! passes {
 }
 
 mod bench;
+mod codes;
 mod faults;
 mod helper;
 mod judge;
 mod kryoptic;
+mod matrix;
+mod misbehaves;
 mod returned;
+mod shimmed;
 mod softhsm;
 mod suite;
+mod swapped;
 mod swtpm;
