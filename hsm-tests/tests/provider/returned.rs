@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hsm_tests::softhsm::{PIN, SO_PIN};
 use touchmarkd::token::{PinState, Presence, TokenBox, TokenError};
 
 use crate::bench::until;
@@ -167,4 +168,34 @@ async fn a_key_that_could_leave_the_token_does_not_stay() {
     }
     shim.order("");
     assert_eq!(shim.token.keys().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_making_of_a_token_that_broke_off_is_finished_by_the_next_try() {
+    for fault in [
+        "C_InitToken always after 30",
+        "C_Login always before 30",
+        "C_InitPIN always before 30",
+        "C_InitPIN always abort",
+    ] {
+        let at = Shimmed::empty();
+        at.order(fault);
+        let broken = at.token.init_token(&at.secret(SO_PIN), &at.secret(PIN)).await.unwrap_err();
+        assert!(
+            matches!(broken, TokenError::Failed { .. } | TokenError::HelperEnded { .. }),
+            "{fault}: {broken:?}"
+        );
+        at.order("");
+        until(&at.token, PATIENCE, |state| state.pin == PinState::NotSet).await;
+        assert_eq!(at.login().await, Err(TokenError::PinNotSet), "{fault}");
+        let wrong = at.token.init_token(&at.secret("00000000"), &at.secret(PIN)).await;
+        assert_eq!(wrong, Err(TokenError::WrongPin { tries_left: None }), "{fault}");
+        at.token
+            .init_token(&at.secret(SO_PIN), &at.secret(PIN))
+            .await
+            .unwrap_or_else(|error| panic!("{fault}: {error}"));
+        at.login().await.unwrap();
+        let again = at.token.init_token(&at.secret(SO_PIN), &at.secret(PIN)).await;
+        assert_eq!(again, Err(TokenError::AlreadyInitialised), "{fault}");
+    }
 }

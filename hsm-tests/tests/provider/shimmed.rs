@@ -6,7 +6,7 @@ use std::time::Duration;
 use hsm_tests::cli::shipped;
 use hsm_tests::shim::Shim;
 use hsm_tests::softhsm::{PIN, SoftHsm};
-use touchmark_tuf::{EcdsaSignature, Sha256Digest, verify_p256};
+use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest, verify_p256};
 use touchmarkd::token::{HelperProgram, KeyRef, Limits, TokenConfig, TokenError, TokenHandle, TokenKind};
 use touchmarkd::vault::{Locked, SecretBuf};
 
@@ -32,16 +32,27 @@ impl Shimmed {
 
     /// The same with a helper that is started in another way.
     pub(crate) async fn run_by(helper: HelperProgram, limits: Limits) -> Self {
-        let (hsm, locked) = (SoftHsm::with_token(LABEL), locked());
-        let shim = Shim::before(SoftHsm::module());
+        let mut at = Self::without_key(SoftHsm::with_token(LABEL), helper, limits);
+        at.login().await.unwrap();
+        at.key = at.token.generate_root("root").await.unwrap().key_ref();
+        at.sign().await.unwrap();
+        at
+    }
+
+    /// One empty slot.
+    pub(crate) fn empty() -> Self {
+        let helper = HelperProgram::touchmarkd(shipped("touchmarkd"));
+        Self::without_key(SoftHsm::empty(), helper, Limits::default())
+    }
+
+    fn without_key(hsm: SoftHsm, helper: HelperProgram, limits: Limits) -> Self {
+        let (shim, locked) = (Shim::before(SoftHsm::module()), locked());
         let mut env = hsm.environment();
         env.extend(shim.environment());
         let kind = TokenKind::Pkcs11 { module: shim.module(), label: LABEL.to_owned(), serial: None };
         let config = TokenConfig { name: "shim".to_owned(), kind, env };
         let token = TokenHandle::start(config, Arc::clone(&locked), helper, limits);
-        token.login(&secret(&locked, PIN.as_bytes())).await.unwrap();
-        let key = token.generate_root("root").await.unwrap().key_ref();
-        token.sign(&key, Sha256Digest::of(b"x")).await.unwrap();
+        let key = KeyRef { id: Vec::new(), public: PublicKey::from_p256_point(&[4; 65]) };
         Self { shim, hsm, locked, token, key }
     }
 

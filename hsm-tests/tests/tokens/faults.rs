@@ -151,12 +151,12 @@ fn a_hanging_token_is_one_request_that_ends_and_others_sign_on() {
         assert_eq!(error["reason"], "TOUCH_TIMEOUT", "{ran}");
         assert!(error["message"].as_str().unwrap().contains("root"), "{error}");
     });
-    eprintln!("MEASURED: a hang is answered after {} ms", took.as_millis());
-    eprintln!(
-        "MEASURED: `touchmark sign` by the vault: median {} ms, while a token hangs {} ms ({more} times)",
+    soak::say(&format!("a hang is answered after {} ms", took.as_millis()));
+    soak::say(&format!(
+        "`touchmark sign` by the vault: median {} ms, while a token hangs {} ms ({more} times)",
         calm.as_millis(),
         hung.as_millis()
-    );
+    ));
     soak::at_most(
         "the vault's signatures while a token hangs, in 1/100 of their time",
         hung.as_millis() * 100 / calm.as_millis().max(1),

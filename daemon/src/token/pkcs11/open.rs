@@ -48,7 +48,7 @@ pub(super) fn look(context: &Pkcs11, slot: Slot) -> Result<SlotState, Error> {
     context.get_token_info(slot).map(|raw| SlotState::from(&raw))
 }
 
-/// Gives the only empty token the label of `which` and its PINs.
+/// Gives the only empty token the label of `which` and its PINs; where it has got the label and no user PIN, the rest.
 pub(super) fn init_token(
     context: &Pkcs11,
     which: &TokenKind,
@@ -59,23 +59,19 @@ pub(super) fn init_token(
     if label.len() > LABEL {
         return Err(TokenError::NotSupported { what: format!("have a label of more than {LABEL} bytes") });
     }
-    let slots = tokens(context)?;
-    if slots.iter().any(|(_, state)| state.initialised && state.info.label == *label) {
-        return Err(TokenError::AlreadyInitialised);
-    }
-    let empty: Vec<Slot> =
-        slots.iter().filter(|(_, state)| !state.initialised).map(|(slot, _)| *slot).collect();
-    let slot = match empty.as_slice() {
-        [] => return Err(TokenError::NotPresent),
-        [only] => *only,
-        several => {
-            let found = format!("{} of them", several.len());
-            return Err(TokenError::Mismatch { expected: "one empty token".to_owned(), found });
-        }
-    };
     let _quiet = Quiet::start();
     let so_pin = auth_pin(so_pin)?;
-    context.init_token(slot, &so_pin, label).map_err(|error| refused(&error))?;
+    let slots = tokens(context)?;
+    let labelled = slots.iter().filter(|(_, state)| state.initialised && state.info.label == *label);
+    match labelled.map(|(_, state)| state.pin).collect::<Vec<_>>().as_slice() {
+        [] => {
+            let slot = only_empty(&slots)?;
+            context.init_token(slot, &so_pin, label).map_err(|error| refused(&error))?;
+        }
+        // Its making was broken off half way: nothing is on it that could be lost.
+        [PinState::NotSet] => {}
+        _ => return Err(TokenError::AlreadyInitialised),
+    }
     // The slot's number may have changed (it does on SoftHSM); the label has not.
     let (slot, _) = find(context, which)?;
     let session = context.open_rw_session(slot).map_err(|error| refused(&error))?;
@@ -83,6 +79,20 @@ pub(super) fn init_token(
     let set = session.init_pin(&auth_pin(pin)?).map_err(|error| refused(&error));
     let out = session.logout().map_err(|error| refused(&error));
     set.and(out)
+}
+
+/// The slot of the one token that was never initialised.
+fn only_empty(slots: &[(Slot, SlotState)]) -> Result<Slot, TokenError> {
+    let empty: Vec<Slot> =
+        slots.iter().filter(|(_, state)| !state.initialised).map(|(slot, _)| *slot).collect();
+    match empty.as_slice() {
+        [] => Err(TokenError::NotPresent),
+        [only] => Ok(*only),
+        several => {
+            let found = format!("{} of them", several.len());
+            Err(TokenError::Mismatch { expected: "one empty token".to_owned(), found })
+        }
+    }
 }
 
 /// A PIN as `cryptoki` wants it to set one. It wipes its own copy.
