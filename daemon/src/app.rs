@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Accounts, Config, Surroundings, TokenEntry};
 use crate::harden::Hardening;
 use crate::listen::{Caps, Door, Peer, Peers, Register};
+use crate::log::Sparingly;
 use crate::policy::{Caller, Policy};
 use crate::rpc::budget::Budget;
 use crate::secret::Prompts;
@@ -125,6 +126,7 @@ pub struct App {
     broken: Mutex<BTreeSet<KeyId>>,
     /// The audit row whose head was signed last, or is being signed.
     head_signed: AtomicU64,
+    refusal_lines: Sparingly<u32>,
     /// The daemon ends: whoever waits for a person, or for news, is answered now.
     stopping: CancellationToken,
 }
@@ -145,17 +147,18 @@ impl App {
         let heads = store.read(|view| view.signed_heads()).await?;
         let head_signed = heads.last().map_or(0, |head| head.seq);
         let tokens = start_tokens(&config, &options, &store, &memory).await?;
-        let audited = store.clone();
+        let (audited, lines) = (store.clone(), Sparingly::default());
         let prompts = Prompts::new(Arc::clone(&memory), move |intrusion| {
             let uid = intrusion.caller.uid;
             let why = match intrusion.request {
                 Some(request) => format!("{:?} handle of request {request}", intrusion.status),
                 None => format!("{:?} handle", intrusion.status),
             };
-            tracing::warn!(uid, why, "a secret was refused");
-            audited.write_behind("a refused secret", move |tx| -> Result<(), StoreError> {
-                tx.append(&Event::SecretRefused { uid, why }).map(|_| ())
-            });
+            if let Some(left_out) = lines.line(uid) {
+                tracing::warn!(uid, why, left_out, "a secret was refused");
+            }
+            let foreign = intrusion.status == crate::secret::Status::Foreign;
+            audited.secret_refused(uid, if foreign { "SECRET_FOREIGN" } else { "SECRET_UNKNOWN" }, &why);
         });
         let policy = config.policy(options.surroundings.uid);
         let vault = Arc::new(Vault::new(memory));
@@ -182,6 +185,7 @@ impl App {
             times: Mutex::default(),
             broken: Mutex::default(),
             head_signed: AtomicU64::new(head_signed),
+            refusal_lines: Sparingly::default(),
             stopping: CancellationToken::new(),
             config,
             store,
@@ -336,6 +340,11 @@ impl App {
     /// Done when the daemon ends.
     pub(crate) async fn stopping(&self) {
         self.stopping.cancelled().await;
+    }
+
+    /// Refusals in the log, by uid.
+    pub(crate) fn refusal_lines(&self) -> &Sparingly<u32> {
+        &self.refusal_lines
     }
 
     pub(crate) fn head_signed(&self) -> &AtomicU64 {

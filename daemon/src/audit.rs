@@ -2,13 +2,16 @@
 //! The form and the check of the chain are in `touchmark_proto::audit`, for everybody.
 pub mod event;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use rusqlite::{OptionalExtension as _, params};
 use serde_json::Value;
 use touchmark_proto::audit::{GENESIS, ROW_MAX, hash, line};
 use touchmark_proto::v1::{AuditRow, SignedHead};
 use touchmark_tuf::KeyId;
 
-use crate::store::{Col, StoreError, Tx, View};
+use crate::store::{Col, Store, StoreError, Tx, View};
 
 pub use event::{Event, RequestId};
 
@@ -123,6 +126,65 @@ impl View<'_> {
     }
 }
 
+/// Refusals on their way to the database, counted: whoever floods us makes one job and not thousands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusals(Arc<Mutex<Counts>>);
+
+type Counts = HashMap<(u32, &'static str), u64>;
+
+/// Some of them, taken along by one job. They are gone with it where it cannot run.
+struct Counted {
+    all: Refusals,
+    key: (u32, &'static str),
+}
+
+impl Refusals {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more. The first is to be taken to the database, and takes along those that come until then.
+    fn one_more(&self, key: (u32, &'static str)) -> Option<Counted> {
+        let mut counts = self.counts();
+        let count = counts.entry(key).or_insert(0);
+        *count += 1;
+        (*count == 1).then(|| Counted { all: self.clone(), key })
+    }
+}
+
+impl Counted {
+    fn many(&self) -> u64 {
+        self.all.counts().get(&self.key).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.all.counts().remove(&self.key);
+    }
+}
+
+impl Store {
+    /// Counts a refusal with the next group. `reason` is a word of the contract, `message` what the caller was told.
+    pub fn refused(&self, uid: u32, reason: &'static str, message: &str) {
+        let first = || Event::Refused { uid, reason, message: message.chars().take(1000).collect() };
+        self.count(uid, reason, first);
+    }
+
+    /// The same for a secret that came with a wrong handle. `kind` is what is counted together.
+    pub fn secret_refused(&self, uid: u32, kind: &'static str, why: &str) {
+        self.count(uid, kind, || Event::SecretRefused { uid, why: why.to_owned() });
+    }
+
+    fn count(&self, uid: u32, reason: &'static str, first: impl FnOnce() -> Event) {
+        let Some(counted) = self.refusals().one_more((uid, reason)) else { return };
+        let first = first();
+        self.write_behind("a refusal", move |tx| -> Result<(), StoreError> {
+            tx.count_refusals(counted.many(), uid, reason, &first)
+        });
+    }
+}
+
 impl Tx<'_> {
     /// Appends a row.
     ///
@@ -149,25 +211,26 @@ impl Tx<'_> {
         Ok(Receipt { seq, hash })
     }
 
-    /// Counts a refusal. The first of its uid, reason and minute is also a row of the audit; so nobody fills the disk
-    /// from outside the policy. `reason` is a word of the contract, `message` what the caller was told.
+    /// Counts refusals. The first of a uid, reason and minute is also a row of the audit; so nobody fills the disk
+    /// from outside the policy.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn count_refusal(&self, uid: u32, reason: &'static str, message: &str) -> Result<(), StoreError> {
+    fn count_refusals(&self, many: u64, uid: u32, reason: &str, first: &Event) -> Result<(), StoreError> {
+        let many = i64::try_from(many).unwrap_or(i64::MAX);
         let count: i64 = self
             .sql()
             .prepare_cached(
-                "INSERT INTO refusals VALUES (?1, ?2, ?3, 1)
-                 ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+                "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET count = count + excluded.count RETURNING count",
             )
             .and_then(|mut s| {
-                s.query_row(params![uid, reason, self.now_ms().div_euclid(MINUTE_MS)], |row| row.get(0))
+                let minute = self.now_ms().div_euclid(MINUTE_MS);
+                s.query_row(params![uid, reason, minute, many], |row| row.get(0))
             })
             .map_err(|error| self.fault(error))?;
-        if count == 1 {
-            let message = message.chars().take(1000).collect();
-            self.append(&Event::Refused { uid, reason, message })?;
+        if count == many {
+            self.append(first)?;
         }
         Ok(())
     }

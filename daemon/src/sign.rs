@@ -228,10 +228,7 @@ impl Road {
                 | Reason::BaseUnknown
         );
         if refused {
-            let (uid, message) = (caller.uid, error.to_string());
-            self.store.write_behind::<StoreError, _>("a refusal", move |tx| {
-                tx.count_refusal(uid, reason.as_str(), &message)
-            });
+            self.store.refused(caller.uid, reason.as_str(), &error.to_string());
         }
     }
 }

@@ -19,6 +19,7 @@ use std::sync::{Arc, mpsc};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use crate::audit::Refusals;
 use crate::clock::Clock;
 pub(crate) use column::Col;
 use writer::{Finish, Job};
@@ -111,6 +112,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
+    refusals: Refusals,
 }
 
 impl Store {
@@ -138,7 +140,7 @@ impl Store {
             .name("store".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|source| StoreError::Place { path, source: Arc::new(source) })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, refusals: Refusals::default() })
     }
 
     /// Runs `job` in a transaction and returns when it is on the disk. Jobs that come at the same time share one
@@ -230,6 +232,10 @@ impl Store {
             let _gone = answer.send(view.map_err(E::from).and_then(job));
         })))?;
         wait.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Writes what is waiting, closes the file and returns when that is done. Later calls are refused.

@@ -18,10 +18,7 @@ impl App {
     /// A refusal on its way out: named by the call's id, logged, and counted where the policy said no.
     pub(crate) fn refused(&self, call: &Call, refusal: Refusal) -> tonic::Status {
         if counts(refusal.reason) {
-            let (uid, reason, message) = (call.caller.uid, refusal.reason, refusal.message.clone());
-            self.store().write_behind("a refusal", move |tx| -> Result<(), StoreError> {
-                tx.count_refusal(uid, reason.as_str(), &message)
-            });
+            self.store().refused(call.caller.uid, refusal.reason.as_str(), &refusal.message);
         }
         self.answered(call, refusal)
     }
@@ -32,8 +29,8 @@ impl App {
         let (reason, message) = (refusal.reason, &refusal.message);
         if reason == Reason::Internal {
             tracing::error!(id = %call.id, uid = call.caller.uid, message, "failed");
-        } else {
-            tracing::info!(id = %call.id, uid = call.caller.uid, %reason, message, "refused");
+        } else if let Some(left_out) = self.refusal_lines().line(call.caller.uid) {
+            tracing::info!(id = %call.id, uid = call.caller.uid, %reason, message, left_out, "refused");
         }
         refusal.into_status()
     }
