@@ -19,7 +19,7 @@ use crate::audit::Event;
 use crate::clock::Clock;
 use crate::config::{Accounts, Config, Surroundings, TokenEntry};
 use crate::harden::Hardening;
-use crate::listen::{Caps, Door, Peer, Peers, Register};
+use crate::listen::{Caps, Directory, Door, Peer, Peers, Register};
 use crate::log::Sparingly;
 use crate::policy::{Caller, Policy};
 use crate::rpc::budget::Budget;
@@ -208,7 +208,7 @@ impl App {
     ) -> Result<(), StartError> {
         let (to_grpc, from_door) = mpsc::channel(HANDOVER);
         let door = Door {
-            peers: Arc::clone(self) as Arc<dyn Peers>,
+            peers: Directory::new(Arc::clone(self) as Arc<dyn Peers>),
             register: Arc::clone(&self.register),
             prompts: Arc::clone(&self.prompts),
         };

@@ -5,6 +5,7 @@
 //! Nothing here knows what is asked.
 
 mod bind;
+mod directory;
 mod error;
 mod folder;
 mod peer;
@@ -15,17 +16,20 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::unix::UCred;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 pub use bind::{Bound, Place, activated};
+pub use directory::Directory;
 pub use error::ListenError;
 pub use folder::{Opening, prepare};
 pub use peer::{Peer, Peers};
 pub use preface::Preface;
-pub use register::{Caps, InFlight, Member, Register, Requests};
+pub use register::{Caps, InFlight, Member, Register, Requests, Turn};
 pub use stream::{Conn, ConnInfo};
 
+use crate::log::Sparingly;
 use crate::secret::Prompts;
 
 /// How long a peer may take for its first 24 bytes.
@@ -39,7 +43,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Door {
     /// Who may come in.
-    pub peers: Arc<dyn Peers>,
+    pub peers: Arc<Directory>,
     /// Who is in.
     pub register: Arc<Register>,
     /// Which secrets are waited for.
@@ -50,17 +54,19 @@ impl Door {
     /// Accepts connections until the receiver of `grpc` is gone. Each connection is looked at in a task of its
     /// own, so that a slow one keeps nobody waiting.
     pub async fn accept(self, listener: UnixListener, grpc: mpsc::Sender<std::io::Result<Conn>>) {
-        let mut sweep = tokio::time::interval(SWEEP);
+        let (mut sweep, lines) = (tokio::time::interval(SWEEP), Sparingly::default());
         loop {
             tokio::select! {
                 () = grpc.closed() => return,
                 _ = sweep.tick() => self.register.close_idle(),
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        tokio::spawn(self.clone().receive(stream, grpc.clone()));
-                    }
+                accepted = self.next(&listener) => match accepted {
+                    Ok(stream) => self.enter(stream, &grpc),
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        if let Some(left_out) = lines.line(()) {
+                            tracing::warn!(%error, left_out, "a connection could not be accepted");
+                        }
+                        // Most often there is no descriptor left for it.
+                        self.register.make_room();
                         tokio::time::sleep(REFUSED_PAUSE).await;
                     }
                 },
@@ -68,36 +74,43 @@ impl Door {
         }
     }
 
-    async fn receive(self, mut stream: UnixStream, grpc: mpsc::Sender<std::io::Result<Conn>>) {
+    async fn next(&self, listener: &UnixListener) -> std::io::Result<UnixStream> {
+        self.register.room().await;
+        Ok(listener.accept().await?.0)
+    }
+
+    /// Registers a connection before anything is awaited: a peer that says nothing counts, and can be closed for
+    /// another at any moment.
+    fn enter(&self, stream: UnixStream, grpc: &mpsc::Sender<std::io::Result<Conn>>) {
         let credentials = match stream.peer_cred() {
             Ok(credentials) => credentials,
-            Err(error) => return tracing::warn!(%error, "a peer without credentials was closed"),
+            Err(error) => return tracing::debug!(%error, "a peer without credentials was closed"),
         };
-        // Registered before anything is awaited: a peer that says nothing counts, and can be closed for another.
         let member = self.register.enter(credentials.uid());
-        let (uid, gid) = (credentials.uid(), credentials.gid());
-        let peers = Arc::clone(&self.peers);
-        // The user database may be a directory service.
-        let Ok(peer) = tokio::task::spawn_blocking(move || peers.peer(uid, gid)).await else { return };
-        if !peer.admitted {
-            member.is_stranger();
+        let (door, closing, grpc) = (self.clone(), member.closing(), grpc.clone());
+        let received = async move { door.receive(stream, credentials, member, grpc).await };
+        tokio::spawn(closing.run_until_cancelled_owned(received));
+    }
+
+    async fn receive(
+        self,
+        mut stream: UnixStream,
+        credentials: UCred,
+        member: Member,
+        grpc: mpsc::Sender<std::io::Result<Conn>>,
+    ) {
+        let uid = credentials.uid();
+        let Some(peer) = self.peers.find(uid, credentials.gid()).await else { return };
+        if peer.admitted {
+            member.admit();
         }
-        let first = tokio::select! {
-            first = tokio::time::timeout(PREFACE_TIME, preface::read(&mut stream)) => first,
-            () = member.closed() => return,
-        };
-        match first {
+        match tokio::time::timeout(PREFACE_TIME, preface::read(&mut stream)).await {
             Ok(Ok(Preface::Http2(bytes))) => {
-                let conn = Conn::new(stream, bytes, Arc::new(peer), member);
+                let conn = Conn::new(stream, bytes, peer, member);
                 // The server is going down when nobody takes it.
                 drop(grpc.send(Ok(conn)).await);
             }
-            Ok(Ok(Preface::Secret(handle))) => {
-                tokio::select! {
-                    () = self.prompts.receive(stream, handle, &peer.caller) => (),
-                    () = member.closed() => (),
-                }
-            }
+            Ok(Ok(Preface::Secret(handle))) => self.prompts.receive(stream, handle, &peer.caller).await,
             Ok(Ok(Preface::Unknown)) => tracing::debug!(uid, "a peer speaks neither HTTP/2 nor TMSECRET"),
             Ok(Err(error)) => tracing::debug!(uid, %error, "a peer left before it said anything"),
             Err(_) => tracing::debug!(uid, "a peer said nothing in time"),

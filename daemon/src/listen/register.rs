@@ -5,23 +5,39 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How many connections there may be, and how long one may stay without a request.
+use crate::log::Sparingly;
+
+/// Connections that may be on their way out at once.
+const CLOSING: usize = 64;
+
+/// How many connections and requests there may be, and how long a connection may stay that does nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
-    /// Of one uid.
+    /// Connections of one uid.
     pub each: usize,
-    /// Of all.
+    /// Connections of all.
     pub all: usize,
+    /// Requests under way of one uid.
+    pub requests: usize,
     /// Without a request for this long, a connection is closed.
     pub idle: Duration,
+    /// When answers are there and none was taken for this long, their connection is closed.
+    pub unread: Duration,
 }
 
 impl Default for Caps {
     fn default() -> Self {
-        Self { each: 32, all: 128, idle: Duration::from_secs(60) }
+        Self {
+            each: 32,
+            all: 128,
+            requests: 96,
+            idle: Duration::from_secs(60),
+            unread: Duration::from_secs(30),
+        }
     }
 }
 
@@ -30,6 +46,10 @@ impl Default for Caps {
 pub struct Register {
     caps: Caps,
     entries: Mutex<Entries>,
+    /// Those that are told to close and have not yet are among them: each still has its descriptor.
+    present: AtomicUsize,
+    left: Notify,
+    lines: Sparingly<()>,
 }
 
 #[derive(Debug, Default)]
@@ -49,23 +69,46 @@ pub struct Member {
 #[derive(Debug)]
 struct State {
     uid: u32,
-    stranger: AtomicBool,
+    /// Known to be somebody who may be here.
+    admitted: AtomicBool,
+    /// Has made a request.
+    asked: AtomicBool,
     /// Requests under way, answers that are still being streamed included.
     requests: AtomicUsize,
-    /// When the last request began or ended, or the connection was made.
+    /// Parts of answers that the peer has to take before there is more to do.
+    untaken: AtomicUsize,
+    /// When the last request began or ended, a part of an answer was taken, or the connection was made.
     heard: Mutex<Instant>,
     closed: CancellationToken,
 }
 
 /// A request under way. Its connection is not idle while this lives.
 #[derive(Debug)]
-pub struct InFlight(Arc<State>);
+pub struct InFlight {
+    state: Arc<State>,
+    turn: Turn,
+}
+
+/// Who has to do something before an answer goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The daemon, to have something to say.
+    Ours,
+    /// The peer, to take what there is.
+    Theirs,
+}
 
 impl Register {
     /// An empty one.
     #[must_use]
     pub fn new(caps: Caps) -> Arc<Self> {
-        Arc::new(Self { caps, entries: Mutex::default() })
+        Arc::new(Self {
+            caps,
+            entries: Mutex::default(),
+            present: AtomicUsize::new(0),
+            left: Notify::new(),
+            lines: Sparingly::default(),
+        })
     }
 
     /// A new connection of `uid`. Over a cap, another one is closed for it.
@@ -73,16 +116,19 @@ impl Register {
     pub fn enter(self: &Arc<Self>, uid: u32) -> Member {
         let state = Arc::new(State {
             uid,
-            stranger: AtomicBool::new(false),
+            admitted: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
+            untaken: AtomicUsize::new(0),
             heard: Mutex::new(Instant::now()),
             closed: CancellationToken::new(),
         });
+        self.present.fetch_add(1, Ordering::AcqRel);
         let mut entries = self.entries();
         if entries.members.values().filter(|member| member.uid == uid).count() >= self.caps.each {
-            entries.close_silent(|member| member.uid == uid);
+            self.close(entries.most_silent(|member| member.uid == uid), &mut entries);
         } else if entries.members.len() >= self.caps.all {
-            entries.close_silent(|_| true);
+            self.close(entries.most_silent(|_| true), &mut entries);
         }
         let number = entries.next;
         entries.next += 1;
@@ -90,16 +136,59 @@ impl Register {
         Member { number, state, register: Arc::clone(self) }
     }
 
-    /// Closes what has had no request for too long.
+    /// Waits until those that were closed for others have gone, all but a few: so descriptors stay bounded however
+    /// fast newcomers come. For one waiter.
+    pub async fn room(&self) {
+        while self.present.load(Ordering::Acquire) >= self.caps.all.saturating_add(CLOSING) {
+            self.left.notified().await;
+        }
+    }
+
+    /// Closes what has had no request for too long, and whose answers were not taken for too long.
     pub fn close_idle(&self) {
         let mut entries = self.entries();
         entries.members.retain(|_, member| {
-            let idle = member.is_idle() && member.heard().elapsed() >= self.caps.idle;
-            if idle {
+            let silent = member.heard().elapsed();
+            let unread = member.untaken.load(Ordering::Acquire) > 0 && silent >= self.caps.unread;
+            let idle = member.is_idle() && silent >= self.caps.idle;
+            if idle || unread {
                 member.closed.cancel();
             }
-            !idle
+            !(idle || unread)
         });
+    }
+
+    /// Closes the one that has been silent longest, for lack of something else than places.
+    pub fn make_room(&self) {
+        let mut entries = self.entries();
+        self.close(entries.most_silent(|_| true), &mut entries);
+    }
+
+    /// A request of `state` begins. Over the cap of its uid, the connection with the most requests is closed: whoever
+    /// asks one thing after the other is served, whatever else runs under that uid.
+    fn begin(&self, state: &State) {
+        let mut entries = self.entries();
+        state.requests.fetch_add(1, Ordering::AcqRel);
+        state.asked.store(true, Ordering::Relaxed);
+        state.hear();
+        let mine = || entries.members.iter().filter(|(_, member)| member.uid == state.uid);
+        let requests = |member: &State| member.requests.load(Ordering::Acquire);
+        if mine().map(|(_, member)| requests(member)).sum::<usize>() > self.caps.requests {
+            let greediest = mine().max_by_key(|(_, member)| requests(member)).map(|(number, _)| *number);
+            self.close(greediest, &mut entries);
+        }
+    }
+
+    fn close(&self, number: Option<u64>, entries: &mut Entries) {
+        let Some(member) = number.and_then(|number| entries.members.remove(&number)) else { return };
+        if let Some(left_out) = self.lines.line(()) {
+            tracing::info!(
+                uid = member.uid,
+                left_out,
+                "too many connections or requests: one connection was closed"
+            );
+        }
+        member.closed.cancel();
     }
 
     /// How many there are.
@@ -114,18 +203,16 @@ impl Register {
 }
 
 impl Entries {
-    /// Closes the most dispensable one: strangers first, then those without a request, then by silence.
-    fn close_silent(&mut self, among: impl Fn(&State) -> bool) {
-        let worth =
-            |member: &State| (!member.stranger.load(Ordering::Relaxed), !member.is_idle(), member.heard());
-        let chosen =
-            self.members.iter().filter(|(_, member)| among(member)).min_by_key(|(_, member)| worth(member));
-        let Some((number, _)) = chosen else { return };
-        let number = *number;
-        if let Some(member) = self.members.remove(&number) {
-            tracing::info!(uid = member.uid, "too many connections: the one silent longest was closed");
-            member.closed.cancel();
-        }
+    /// The most dispensable one: first those not known to be allowed, then those who never asked anything, then those
+    /// without a request, then by silence.
+    fn most_silent(&self, among: impl Fn(&State) -> bool) -> Option<u64> {
+        let worth = |member: &State| {
+            let admitted = member.admitted.load(Ordering::Relaxed);
+            let asked = admitted && member.asked.load(Ordering::Relaxed);
+            (admitted, asked, !member.is_idle(), member.heard())
+        };
+        let members = self.members.iter().filter(|(_, member)| among(member));
+        members.min_by_key(|(_, member)| worth(member)).map(|(number, _)| *number)
     }
 }
 
@@ -144,9 +231,9 @@ impl State {
 }
 
 impl Member {
-    /// It belongs to somebody who is not allowed: the first to go.
-    pub fn is_stranger(&self) {
-        self.state.stranger.store(true, Ordering::Relaxed);
+    /// It belongs to somebody who may be here. All others are the first to go.
+    pub fn admit(&self) {
+        self.state.admitted.store(true, Ordering::Relaxed);
     }
 
     /// Waits until it has to be closed.
@@ -163,34 +250,53 @@ impl Member {
     /// Counts requests for this connection.
     #[must_use]
     pub fn requests(&self) -> Requests {
-        Requests(Arc::clone(&self.state))
+        Requests { state: Arc::clone(&self.state), register: Arc::clone(&self.register) }
     }
 }
 
 /// Tells the register of a connection's requests.
 #[derive(Clone, Debug)]
-pub struct Requests(Arc<State>);
+pub struct Requests {
+    state: Arc<State>,
+    register: Arc<Register>,
+}
 
 impl Requests {
     /// A request began; it ends when the answer is dropped.
     #[must_use]
     pub fn begin(&self) -> InFlight {
-        self.0.requests.fetch_add(1, Ordering::AcqRel);
-        self.0.hear();
-        InFlight(Arc::clone(&self.0))
+        self.register.begin(&self.state);
+        InFlight { state: Arc::clone(&self.state), turn: Turn::Ours }
+    }
+}
+
+impl InFlight {
+    /// The answer has come this far. Whose turn it was before is over.
+    pub fn is_now(&mut self, turn: Turn) {
+        match (self.turn, turn) {
+            (Turn::Ours, Turn::Ours) => return,
+            (Turn::Ours, Turn::Theirs) => _ = self.state.untaken.fetch_add(1, Ordering::AcqRel),
+            (Turn::Theirs, Turn::Ours) => _ = self.state.untaken.fetch_sub(1, Ordering::AcqRel),
+            (Turn::Theirs, Turn::Theirs) => (),
+        }
+        self.state.hear();
+        self.turn = turn;
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.hear();
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+        self.is_now(Turn::Ours);
+        self.state.hear();
+        self.state.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
         self.register.entries().members.remove(&self.number);
+        self.register.present.fetch_sub(1, Ordering::AcqRel);
+        self.register.left.notify_one();
     }
 }
 

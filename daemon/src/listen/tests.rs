@@ -145,7 +145,7 @@ impl Peers for Everybody {
 fn door(base: &Path, caps: Caps) -> (Door, std::path::PathBuf, mpsc::Receiver<std::io::Result<Conn>>, Bound) {
     let memory = Locked::open(Some(MemoryKind::Mlock), 1).unwrap();
     let door = Door {
-        peers: Arc::new(Everybody),
+        peers: Directory::new(Arc::new(Everybody)),
         register: Register::new(caps),
         prompts: Prompts::new(memory, |_| ()),
     };
@@ -203,7 +203,7 @@ async fn whoever_says_nothing_is_closed_in_time_and_other_languages_at_once() {
 #[tokio::test]
 async fn a_full_house_closes_the_silent_and_takes_the_newcomer() {
     let base = folder();
-    let caps = Caps { each: 3, all: 3, idle: Duration::from_secs(60) };
+    let caps = Caps { each: 3, all: 3, ..Caps::default() };
     let (_, path, mut from_door, _bound) = door(base.path(), caps);
     let mut clients = Vec::new();
     let mut conns = Vec::new();

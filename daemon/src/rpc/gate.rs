@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::call::Call;
 use crate::app::App;
 use crate::audit::RequestId;
-use crate::listen::{ConnInfo, InFlight};
+use crate::listen::{ConnInfo, InFlight, Turn};
 
 /// Puts a [`Gate`] before all services.
 #[derive(Clone)]
@@ -63,7 +63,10 @@ where
         let answer = self.inner.call(request);
         let counted = async move {
             tracing::debug!("called");
-            Ok(answer.await?.map(|body| Body::new(Counted { body, _in_flight: in_flight })))
+            let mut in_flight = in_flight;
+            let answer = answer.await?;
+            in_flight.is_now(Turn::Theirs);
+            Ok(answer.map(|body| Body::new(Counted { body, in_flight })))
         };
         Box::pin(counted.instrument(span))
     }
@@ -87,10 +90,11 @@ impl<S> Gate<S> {
     }
 }
 
-/// An answer that keeps its connection from being idle until it is sent.
+/// An answer that keeps its connection from being idle until it is sent. Its next part is asked for when the peer has
+/// room for it.
 struct Counted {
     body: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl HttpBody for Counted {
@@ -101,7 +105,9 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let part = Pin::new(&mut self.body).poll_frame(cx);
+        self.in_flight.is_now(if part.is_pending() { Turn::Ours } else { Turn::Theirs });
+        part
     }
 
     fn is_end_stream(&self) -> bool {
