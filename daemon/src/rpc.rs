@@ -33,15 +33,16 @@ pub(crate) use status::of_token;
 use crate::app::App;
 use crate::listen::Conn;
 
-/// The largest message that is read, in bytes.
+/// The largest message that is read, in bytes: a chunk, or a request with all that it announces.
 const MESSAGE_MAX: usize = 128 * 1024;
 /// Requests under way on one connection.
 const STREAMS: u32 = 32;
 /// Header bytes of one request.
 const HEADERS_MAX: u32 = 8 * 1024;
-/// Flow-control windows: large enough that an upload is not slowed by round trips.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
+/// Flow-control windows: large enough that an upload is not slowed by round trips, small enough that what nobody reads
+/// is little on as many connections as one user may have.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_ANSWER: Duration = Duration::from_secs(5);
 /// Until the first byte of an answer; streams go on as long as they like.

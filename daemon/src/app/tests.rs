@@ -11,6 +11,8 @@ use touchmark_proto::reason::{Reason, Refusal};
 use touchmark_proto::v1;
 use touchmark_proto::v1::daemon_client::DaemonClient;
 use touchmark_proto::v1::keys_client::KeysClient;
+use touchmark_proto::v1::sign_request::Part;
+use touchmark_proto::v1::signer_client::SignerClient;
 use touchmark_proto::v1::vault_client::VaultClient;
 
 use super::*;
@@ -195,6 +197,37 @@ async fn a_peer_that_is_not_allowed_is_told_so_by_every_service() {
     flush(&rig).await;
     let counted = rig.app.store().read(|view| view.refusals(0)).await.unwrap();
     assert_eq!(counted.iter().map(|row| (row.uid, row.count)).collect::<Vec<_>>(), [(own_uid(), 2)]);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_document_that_comes_byte_by_byte_ends_in_time_and_gives_back_what_it_held() {
+    let rig = Rig::start(own_uid(), "").await;
+    let mut signer = SignerClient::new(rig.channel().await);
+    tokio::time::pause();
+    let document =
+        v1::Document { role: "targets".into(), length: 16 << 20, sha256: vec![0; 32], ..Default::default() };
+    let open = v1::SignOpen { gun: "a/b".into(), documents: vec![document], ..Default::default() };
+    let byte = Part::Chunk(v1::Chunk { data: vec![b'{'] });
+    let parts = futures_util::stream::unfold(Some(Part::Open(open)), move |open| {
+        let byte = byte.clone();
+        async move {
+            let part = match open {
+                Some(open) => open,
+                None => {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    byte
+                }
+            };
+            Some((v1::SignRequest { part: Some(part) }, None))
+        }
+    });
+    let mut events = signer.sign(parts).await.unwrap().into_inner();
+    let told = refusal(&events.message().await.unwrap_err());
+    assert_eq!(told.reason, Reason::InvalidField);
+    assert!(told.message.contains("120 seconds"), "{}", told.message);
+    rig.app.budget().take(own_uid(), crate::rpc::budget::EACH).expect("nothing is held any more");
+    tokio::time::resume();
     rig.stop().await;
 }
 

@@ -17,7 +17,7 @@ use crate::policy::{Action, Caller, Decision};
 use crate::store::StoreError;
 
 /// Rows read at once: at most 48 KiB each.
-const PAGE: u32 = 128;
+const PAGE: u32 = 64;
 
 #[tonic::async_trait]
 impl v1::audit_server::Audit for Service {
@@ -30,7 +30,7 @@ impl v1::audit_server::Audit for Service {
         let call = Call::of(&request)?;
         let app = Arc::clone(&self.0);
         let request = request.into_inner();
-        let (rows, stream) = mpsc::channel(16);
+        let (rows, stream) = mpsc::channel(1);
         let task = async move {
             if let Err(refusal) = app.send_rows(&call.caller, request, &rows).await {
                 drop(rows.send(Err(app.refused(&call, refusal))).await);
@@ -71,6 +71,9 @@ impl App {
         loop {
             let page = self.store().read_settled(move |view| view.audit_rows(next, PAGE)).await?;
             let Some(last) = page.last().map(|row| row.seq) else { return Ok(()) };
+            // What waits for a slow reader counts as held.
+            let bytes = page.iter().map(|row| row.json.len()).sum::<usize>();
+            let _share = self.budget().take(caller.uid, u64::try_from(bytes).unwrap_or(u64::MAX))?;
             for row in page {
                 if left == 0 {
                     return Ok(());

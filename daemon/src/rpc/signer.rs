@@ -2,6 +2,7 @@
 //! was signed last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -27,7 +28,9 @@ use crate::store::documents::{Kept, Source};
 /// Documents and bases in one request.
 const PARTS_MAX: usize = 1024;
 /// How long a client may be silent in the middle of its bytes.
-const UPLOAD_PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
+const UPLOAD_PAUSE: Duration = Duration::from_secs(10);
+/// How long all of its bytes may take: whoever sends them one by one holds what was set aside for them no longer.
+pub(super) const UPLOAD_TIME: Duration = Duration::from_secs(120);
 
 #[tonic::async_trait]
 impl v1::signer_server::Signer for Service {
@@ -42,7 +45,9 @@ impl v1::signer_server::Signer for Service {
         let upload = request.into_inner();
         let wrap = |waiting| v1::SignEvent { event: Some(Out::Waiting(waiting)) };
         Ok(stream(&self.0, call, wrap, move |desk| async move {
-            let (request, share) = receive(&app, desk.call(), upload).await?;
+            let received = tokio::time::timeout(UPLOAD_TIME, receive(&app, desk.call(), upload));
+            let (request, share) =
+                received.await.map_err(|_| too_slow(UPLOAD_TIME, "the request was not there"))??;
             app.note_used();
             let id = request.id;
             let signing = crate::sign::sign(app.road(), &desk.call().caller, request, &desk);
@@ -64,8 +69,13 @@ impl v1::signer_server::Signer for Service {
         let kept = self.0.last_for(&call.caller, request.get_ref()).await;
         let kept = kept.map_err(|refusal| self.0.refused(&call, refusal))?;
         let unsigned = if request.get_ref().unsigned { Unsigned::Too } else { Unsigned::LeftOut };
+        // What waits for a slow reader counts as held.
+        let bytes = kept.iter().map(|document| document.signed.len()).sum::<usize>();
+        let share = self.0.budget().take(call.caller.uid, u64::try_from(bytes).unwrap_or(u64::MAX));
+        let share = share.map_err(|refusal| self.0.refused(&call, refusal))?;
         let (chunks, stream) = mpsc::channel(4);
         let send = async move {
+            let _share = share;
             for document in kept {
                 if send_document(&chunks, &document, unsigned).await.is_err() {
                     return;
@@ -257,11 +267,13 @@ async fn next(upload: &mut Streaming<v1::SignRequest>) -> Result<Option<Part>, R
         },
         Ok(Ok(None)) => Ok(None),
         Ok(Err(status)) => Err(broken(&status).into()),
-        Err(_) => {
-            let why = format!("nothing came for {} seconds", UPLOAD_PAUSE.as_secs());
-            Err(FieldError::new("part", why).into())
-        }
+        Err(_) => Err(too_slow(UPLOAD_PAUSE, "nothing came")),
     }
+}
+
+/// A client that takes its time.
+pub(super) fn too_slow(time: Duration, what: &str) -> Refusal {
+    FieldError::new("part", format!("{what} for {} seconds", time.as_secs())).into()
 }
 
 fn signed_message(signed: &SignedAll, request_id: &str) -> v1::Signed {

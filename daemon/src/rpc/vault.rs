@@ -10,6 +10,7 @@ use touchmark_proto::v1::vault_event::Event as Out;
 use super::Service;
 use super::call::Call;
 use super::desk::{Desk, Events, stream};
+use super::signer::UPLOAD_TIME;
 use crate::app::App;
 use crate::policy::{Action, Decision};
 use crate::unlock::{LockReason, UnlockError, backup};
@@ -108,8 +109,11 @@ impl v1::vault_server::Vault for Service {
             Decision::Refused(why) => return Err(refuse(why.into())),
         }
         let bytes = self.0.backup(call.caller.uid).await.map_err(|error| refuse(error.into()))?;
+        let held = self.0.budget().take(call.caller.uid, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let share = held.map_err(refuse)?;
         let (parts, stream) = tokio::sync::mpsc::channel(4);
         tokio::spawn(async move {
+            let _share = share;
             for part in bytes.chunks(PART) {
                 if parts.send(Ok(v1::BackupChunk { data: part.to_vec() })).await.is_err() {
                     return;
@@ -127,14 +131,9 @@ impl v1::vault_server::Vault for Service {
         let mut parts = request.into_inner();
         self.vault_call(call, move |app, desk| async move {
             allowed(&app, &desk, Action::Keys)?;
-            let mut bytes = Vec::new();
-            while let Some(part) = parts.next().await {
-                let part = part.map_err(|status| UnlockError::Backup(status.message().to_owned()))?;
-                bytes.extend_from_slice(&part.data);
-                if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > backup::MAX {
-                    return Err(UnlockError::Backup(format!("it is longer than {} bytes", backup::MAX)));
-                }
-            }
+            let late =
+                |_| UnlockError::Backup(format!("it took longer than {} seconds", UPLOAD_TIME.as_secs()));
+            let bytes = tokio::time::timeout(UPLOAD_TIME, whole(&mut parts)).await.map_err(late)??;
             let restored = app.restore(&bytes, desk.call().caller.uid).await;
             drop(share);
             restored
@@ -166,6 +165,19 @@ impl App {
         let decision = self.policy().may(&desk.call().caller, Action::Keys);
         self.confirm(decision, None, desk, intent).await
     }
+}
+
+/// The backup that comes in parts.
+async fn whole(parts: &mut Streaming<v1::RestoreRequest>) -> Result<Vec<u8>, UnlockError> {
+    let mut bytes = Vec::new();
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|status| UnlockError::Backup(status.message().to_owned()))?;
+        bytes.extend_from_slice(&part.data);
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > backup::MAX {
+            return Err(UnlockError::Backup(format!("it is longer than {} bytes", backup::MAX)));
+        }
+    }
+    Ok(bytes)
 }
 
 /// For calls that ask for a PIN or passphrase in any case.
