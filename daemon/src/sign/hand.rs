@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest, Signature, verify_p256};
+use touchmark_tuf::{
+    CheckSignature as _, EcdsaSignature, KeyId, PublicKey, Ring, Sha256Digest, Signature, verify_p256,
+};
 
 use super::person::{Person, Purpose, Question, SecretKind, Waiting};
-use super::plan::{Plan, Signer};
+use super::plan::{Plan, Planned, Signer};
 use super::seat::Held;
 use super::{Road, SignError};
 use crate::audit::Event;
@@ -165,14 +167,27 @@ async fn in_vault(vault: &Arc<Vault>, plan: &Arc<Plan>) -> Result<Vec<Vec<Signat
 fn all_in_vault(vault: &Vault, plan: &Plan) -> Result<Vec<Vec<Signature>>, SignError> {
     let each = plan.documents.iter().map(|document| {
         let mut made = Vec::with_capacity(document.signers.len());
-        for signer in &document.signers {
-            if signer.token().is_none() {
-                made.extend(listed(signer, &one_in_vault(vault, &signer.key, &document.exact.bytes)?));
+        for signer in document.signers.iter().filter(|signer| signer.token().is_none()) {
+            match made_before(document, signer) {
+                Some(before) => made.extend(before),
+                None => {
+                    made.extend(listed(signer, &one_in_vault(vault, &signer.key, &document.exact.bytes)?))
+                }
             }
         }
         Ok(made)
     });
     each.collect()
+}
+
+/// The signatures that this key gave to the same bytes. They are given out again: a snapshot lists the file that they
+/// are in.
+fn made_before(document: &Planned, signer: &Signer) -> Option<Vec<Signature>> {
+    let of = |id: &KeyId| document.earlier.iter().find(|signature| signature.key_id == *id);
+    let before: Vec<Signature> = signer.listed_as.iter().map(|id| of(id).cloned()).collect::<Option<_>>()?;
+    let verify =
+        |made: &Signature| Ring.check(&signer.key.public, made.method, &document.exact.bytes, &made.bytes);
+    before.iter().all(verify).then_some(before)
 }
 
 fn one_in_vault(vault: &Vault, key: &KeyRecord, message: &[u8]) -> Result<EcdsaSignature, SignError> {
