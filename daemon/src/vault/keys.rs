@@ -1,14 +1,11 @@
 //! The vault's keys: made, imported, loaded, used, forgotten.
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use sha2::{Digest as _, Sha256};
 use touchmark_tuf::{DelegationName, EcdsaSignature, Gun, KeyId, PublicKey};
 
 use super::binding::{Binding, KeyRole};
 use super::error::VaultError;
 use super::key_file::{KeyFileHeader, take_plain};
 use super::locked::{Inside, SecretBuf};
-use super::scalar::{self, Point};
+use super::scalar::{self, Point, SignFault};
 use super::sealed::{AssociatedData, Sealed};
 use super::{Entry, Open, Vault};
 
@@ -147,26 +144,21 @@ impl Vault {
         true
     }
 
-    /// ECDSA P-256 over SHA-256 of `message`, with the nonce of RFC 6979: the same message gives the same signature.
-    /// The caller verifies it before it leaves.
+    /// ECDSA P-256 over SHA-256 of `message`, each time with another nonce. The caller verifies it before it leaves.
     ///
     /// # Errors
     /// [`VaultError::Locked`]; [`VaultError::KeyUnknown`]; [`VaultError::Mismatch`] when the scalar turns out not to
     /// belong to the public key it was sealed with.
     pub fn sign(&self, id: &KeyId, message: &[u8]) -> Result<EcdsaSignature, VaultError> {
-        let digest: [u8; 32] = Sha256::digest(message).into();
         let state = self.read();
         let open = state.as_ref().ok_or(VaultError::Locked)?;
         let entry = open.keys.get(id).ok_or(VaultError::KeyUnknown(*id))?;
         let signature = self.locked.inside(|inside| {
             let key = open.slots.read(&entry.slot, inside).ok_or(VaultError::LostSlot)?;
-            if !entry.checked.load(Ordering::Acquire) {
-                if scalar::point(key, inside) != Some(entry.point) {
-                    return Err(VaultError::Mismatch(*id));
-                }
-                entry.checked.store(true, Ordering::Release);
-            }
-            scalar::sign(key, &digest, inside).ok_or(VaultError::Mismatch(*id))
+            scalar::sign(key, &entry.point, message, inside).map_err(|fault| match fault {
+                SignFault::Mismatch => VaultError::Mismatch(*id),
+                SignFault::Refused => VaultError::Primitive("P-256"),
+            })
         })??;
         Ok(EcdsaSignature::from_raw(signature.0))
     }
@@ -199,7 +191,7 @@ impl Vault {
             }
         };
         let public = PublicKey::from_p256_point(&point.0);
-        open.insert(public.id(), Entry { slot, point, checked: AtomicBool::new(true) });
+        open.insert(public.id(), Entry { slot, point });
         Ok((public, sealed))
     }
 }
@@ -207,7 +199,7 @@ impl Vault {
 impl Open {
     fn prepare(&mut self, key: &KeyToLoad<'_>) -> Result<Entry, VaultError> {
         let point = Point(key.public.p256_point().ok_or(VaultError::NotP256)?);
-        Ok(Entry { slot: self.slots.take()?, point, checked: AtomicBool::new(false) })
+        Ok(Entry { slot: self.slots.take()?, point })
     }
 
     fn unseal(&mut self, key: &KeyToLoad<'_>, entry: &Entry, inside: &Inside<'_>) -> Option<()> {

@@ -22,7 +22,6 @@ mod wrap;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use subtle::ConstantTimeEq as _;
@@ -57,10 +56,8 @@ struct Open {
 /// One loaded key.
 struct Entry {
     slot: Slot,
+    /// Compared with the scalar at each use, and not before: ten thousand keys are opened at once.
     point: Point,
-    /// Whether the scalar has been compared with the public key; done at the first use, since it costs as much as a
-    /// signature and ten thousand keys are opened at once.
-    checked: AtomicBool,
 }
 
 /// What `status` says of locked memory.

@@ -181,10 +181,10 @@ async fn after_a_crash_before_the_outcome_the_same_document_is_signed_again_and_
         world.sign(&world.next(&base, &[set("v3", "other")])).await,
         Err(SignError::VersionReused { .. })
     ));
-    world.sign(&next).await.unwrap();
+    let answer = world.sign(&next).await.unwrap();
     assert_eq!(world.ledger().await[0], "targets 3 released");
     let kept = world.road.store.read(|view| view.kept(&gun(), &RoleName::Targets)).await.unwrap().unwrap();
-    assert_eq!(kept.file().unwrap(), world.targets_file(&next));
+    assert_eq!(kept.file().unwrap(), World::answered(&next, &answer));
 }
 
 #[tokio::test]
@@ -202,13 +202,13 @@ async fn a_snapshot_lists_only_what_was_signed_or_verified_here() {
     request.bases =
         vec![(RoleName::Root, root_file.clone()), (RoleName::Targets, world.targets_file(&targets))];
     request.accept_root = Some(AcceptRoot::FirstUse);
-    world.sign_as(ALICE, request).await.unwrap();
+    let answer = world.sign_as(ALICE, request).await.unwrap();
     let document = |snapshot: &Snapshot| DocumentToSign {
         role: RoleName::Snapshot,
         key_ids: vec![snapshot_key.canonical_id()],
         bytes: snapshot.write(),
     };
-    let next_file = world.targets_file(&next);
+    let next_file = World::answered(&next, &answer);
     let files = [(RoleName::Root, root_file.as_slice()), (RoleName::Targets, next_file.as_slice())];
     let good = next_snapshot(None, &files, world.in_days(100)).unwrap();
     let stray = world.targets_file(&world.next(&targets, &[set("v2", "evil")]));

@@ -319,6 +319,11 @@ impl World {
         assemble(&signed, &[Signature::ecdsa(self.targets_key.id(), &signature)]).unwrap()
     }
 
+    /// The file that a client makes of an answer's first document.
+    pub(super) fn answered(document: &Targets, answer: &SignedAll) -> Vec<u8> {
+        assemble(&document.write(), &answer.documents[0].signatures).unwrap()
+    }
+
     /// The repository as the server has it: root version 1, and `targets`.
     pub(super) fn server(&self, targets: &Targets) -> Vec<(RoleName, Vec<u8>)> {
         vec![
