@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::StoreError;
@@ -44,6 +45,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     // Nothing of the state goes into a temporary file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A statement stays compiled, whatever values it is given: else most are compiled again at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let state: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if state != "ok" {
         return Err(damaged(path, state));
