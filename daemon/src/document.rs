@@ -5,6 +5,7 @@ mod root;
 mod snapshot;
 mod targets;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use touchmark_tuf::{
@@ -107,11 +108,11 @@ pub struct Exact {
     /// Its role. The document does not name it; the request does.
     pub role: RoleName,
     /// Its canonical bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
     /// SHA-256 of them.
     pub digest: Sha256Digest,
     /// What it says.
-    pub body: Body,
+    pub body: Arc<Body>,
 }
 
 impl Exact {
@@ -127,15 +128,17 @@ impl Exact {
             RoleName::Timestamp => return Err(DocumentError::Timestamp),
         };
         match body {
-            Ok(body) => Ok(Self { role, digest: Sha256Digest::of(&bytes), bytes, body }),
+            Ok(body) => {
+                Ok(Self { role, digest: Sha256Digest::of(&bytes), bytes: bytes.into(), body: Arc::new(body) })
+            }
             Err(cause) => Err(DocumentError::NotExact { role, cause }),
         }
     }
 
     /// Its version.
     #[must_use]
-    pub const fn version(&self) -> Version {
-        match &self.body {
+    pub fn version(&self) -> Version {
+        match &*self.body {
             Body::Root(root) => root.version,
             Body::Targets(targets) => targets.version,
             Body::Snapshot(snapshot) => snapshot.version,
@@ -145,7 +148,7 @@ impl Exact {
     /// What it changes. `base`: the document before it, of the same role.
     #[must_use]
     pub fn differences(&self, base: Option<&Body>) -> Vec<Difference> {
-        match (&self.body, base) {
+        match (&*self.body, base) {
             (Body::Root(new), Some(Body::Root(base))) => diff::root(Some(base), new),
             (Body::Root(new), _) => diff::root(None, new),
             (Body::Targets(new), Some(Body::Targets(base))) => diff::targets(Some(base), new),
@@ -160,7 +163,7 @@ impl Exact {
     /// # Errors
     /// With the first rule that it breaks.
     pub fn check(&self, gun: &Gun, base: Option<&Body>, files: &[KnownFile]) -> Result<(), DocumentError> {
-        match (&self.body, base) {
+        match (&*self.body, base) {
             (Body::Root(new), _) => root::check(gun, new),
             (Body::Targets(new), Some(Body::Targets(base))) => targets::check(&self.role, Some(base), new),
             (Body::Targets(new), _) => targets::check(&self.role, None, new),

@@ -8,8 +8,9 @@ pub mod person;
 mod plan;
 mod record;
 pub mod seat;
+pub mod seen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,13 @@ use crate::policy::{Caller, Decision, Policy};
 use crate::store::keys::KeyRecord;
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
-use base::Known;
+use base::{Known, Needed};
 pub use error::SignError;
 use person::Person;
 use plan::{Moment, Plan};
 use record::{Durable, Reservation};
 use seat::Seat;
+use seen::Seen;
 
 /// Documents above this are read off the async workers.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -43,6 +45,8 @@ pub struct Road {
     pub policy: Policy,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What was read before.
+    pub seen: Arc<Seen>,
     /// How long a request waits for a token to be plugged in.
     pub token_wait: Duration,
 }
@@ -154,6 +158,7 @@ async fn walk(
             return Err(error);
         }
     };
+    plan.documents.iter().for_each(|document| road.seen.keep(&document.exact));
     reservation.release(signatures.clone(), durable).await?;
     Ok(answer(&plan, signatures, receipt))
 }
@@ -177,9 +182,10 @@ impl Road {
         let size: usize = size.chain(request.bases.iter().map(|(_, file)| file)).map(Vec::len).sum();
         let kept: usize = known.kept.iter().map(|kept| kept.signed.len()).sum();
         if size + kept <= INLINE_BYTES {
-            return Plan::make(request, known, &keys, &moment);
+            return Plan::make(request, known, &self.seen, &keys, &moment);
         }
-        tokio::task::spawn_blocking(move || Plan::make(request, known, &keys, &moment))
+        let seen = Arc::clone(&self.seen);
+        tokio::task::spawn_blocking(move || Plan::make(request, known, &seen, &keys, &moment))
             .await
             .map_err(|error| SignError::Internal(error.to_string()))?
     }
@@ -189,16 +195,22 @@ impl Road {
         &self,
         caller: &Caller,
         request: &SignRequest,
-    ) -> Result<(Known, Vec<KeyRecord>), SignError> {
+    ) -> Result<(Known, Vec<Arc<KeyRecord>>), SignError> {
         let gun = request.gun.clone();
-        let ids: Vec<KeyId> =
+        let ids: BTreeSet<KeyId> =
             request.documents.iter().flat_map(|document| &document.key_ids).copied().collect();
+        let roles = base::needed(request.documents.iter().map(|document| &document.role));
         let (known, mut keys) = self
             .store
             .read(move |view| {
                 let keys = ids.iter().map(|id| view.key(id)).collect::<Result<Vec<_>, _>>()?;
-                let known = Known { root: view.trusted_root(&gun)?, kept: view.kept_roles(&gun)? };
-                Ok::<_, StoreError>((known, keys.into_iter().flatten().collect::<Vec<_>>()))
+                let kept = match roles {
+                    Needed::All => view.kept_roles(&gun)?,
+                    Needed::These(roles) => view.kept_of(&gun, &roles)?,
+                };
+                let known = Known { root: view.trusted_root(&gun)?, kept };
+                let keys = keys.into_iter().flatten().map(Arc::new);
+                Ok::<_, StoreError>((known, keys.collect::<Vec<_>>()))
             })
             .await?;
         keys.retain(|key| key.guns.is_empty() || key.guns.iter().any(|gun| self.policy.sees(caller, gun)));

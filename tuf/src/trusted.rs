@@ -82,6 +82,7 @@ pub struct Signed<'a> {
 }
 
 /// The state of one reader for one repository.
+#[derive(Clone)]
 pub struct Trusted {
     gun: Gun,
     checker: Arc<dyn CheckSignature + Send + Sync>,

@@ -1,6 +1,6 @@
 //! What the daemon believes about a repository: its root, moved only along the chain, and the last document of each
 //! role. What a client brings counts only when it verifies, and never takes a role back.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use touchmark_tuf::{
@@ -8,6 +8,7 @@ use touchmark_tuf::{
     Targets, TrustError, Trusted, Unverified, Verified, Version,
 };
 
+use super::seen::Seen;
 use super::{AcceptRoot, SignError};
 use crate::document::{Body, KnownFile};
 use crate::store::documents::{Kept, Source};
@@ -26,12 +27,38 @@ impl Known {
     }
 }
 
+/// Which roles' documents a request has to do with.
+pub(super) enum Needed {
+    /// All: a snapshot lists every file.
+    All,
+    /// These: the ones that are signed, and those that list their keys.
+    These(BTreeSet<RoleName>),
+}
+
+/// What has to be known to sign documents of those roles.
+pub(super) fn needed<'r>(wanted: impl Iterator<Item = &'r RoleName>) -> Needed {
+    let mut roles = BTreeSet::new();
+    for role in wanted {
+        if *role == RoleName::Snapshot {
+            return Needed::All;
+        }
+        let mut role = role.clone();
+        while let RoleName::Delegation(name) = &role {
+            let parent = name.parent();
+            roles.insert(role);
+            role = parent;
+        }
+        roles.insert(role);
+    }
+    Needed::These(roles)
+}
+
 /// The document that a new one follows.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
     pub(super) version: Version,
     pub(super) digest: Sha256Digest,
-    pub(super) body: Body,
+    pub(super) body: Arc<Body>,
 }
 
 /// What the request taught; it is written together with the reservation, or not at all.
@@ -50,17 +77,18 @@ pub(super) enum News {
 }
 
 /// What is believed now.
-pub(super) struct Standing {
+pub(super) struct Standing<'s> {
     gun: Gun,
     known: Known,
-    trusted: Option<Trusted>,
+    seen: &'s Seen,
+    trusted: Option<Arc<Trusted>>,
     accepted: BTreeMap<RoleName, Base>,
     settled: Vec<RoleName>,
     files: Vec<KnownFile>,
     pub(super) news: Vec<News>,
 }
 
-impl Standing {
+impl<'s> Standing<'s> {
     /// Takes what the store knows and what the client brought: files as the server has them, root chain first. Only
     /// what has to do with the `wanted` roles is looked at.
     ///
@@ -70,6 +98,7 @@ impl Standing {
     pub(super) fn establish(
         gun: Gun,
         known: Known,
+        seen: &'s Seen,
         mut supplied: Vec<(RoleName, Vec<u8>)>,
         accept: Option<&AcceptRoot>,
         wanted: &[RoleName],
@@ -77,6 +106,7 @@ impl Standing {
         let mut standing = Self {
             gun,
             known,
+            seen,
             trusted: None,
             accepted: BTreeMap::new(),
             settled: Vec::new(),
@@ -120,14 +150,14 @@ impl Standing {
                 Base {
                     version: root.version(),
                     digest: Sha256Digest::of(root.signed_bytes()),
-                    body: Body::Root((**root).clone()),
+                    body: Arc::new(Body::Root((**root).clone())),
                 }
             }));
         }
         if let Some(base) = self.accepted.get(role) {
             return Ok(Some(base.clone()));
         }
-        kept.map(base_of).transpose()
+        kept.map(|kept| self.base_of(kept)).transpose()
     }
 
     /// Whether the same bytes were signed before, under a root version that is not trusted yet: a root that still
@@ -157,11 +187,9 @@ impl Standing {
 
     fn take_roots(&mut self, chain: &[Vec<u8>], accept: Option<&AcceptRoot>) -> Result<(), SignError> {
         let mut chain = chain.iter();
-        let start = |source| {
-            Trusted::start(&self.gun, source, Arc::new(Ring)).map_err(|error| refused(RoleName::Root, &error))
-        };
+        let not_verified = |error| refused(RoleName::Root, &error);
         let mut trusted = match &self.known.root {
-            Some(root) => start(RootSource::Cached(&root.file))?,
+            Some(root) => self.seen.root(&self.gun, &root.file).map_err(not_verified)?,
             None => {
                 let Some(file) = chain.next() else { return Ok(()) };
                 let Some(accept) = accept else {
@@ -172,17 +200,18 @@ impl Standing {
                     AcceptRoot::FirstUse => Pin::FirstUse,
                     AcceptRoot::Pinned(key_ids) => Pin::KeyIds(key_ids.clone()),
                 };
-                let trusted = start(RootSource::First { file, pin: &pin })?;
+                let first = RootSource::First { file, pin: &pin };
+                let trusted = Trusted::start(&self.gun, first, Arc::new(Ring)).map_err(not_verified)?;
                 let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
                 let root_keys = trusted.root().roles.root.key_ids.clone();
                 self.news.push(News::FirstRoot { root, root_keys, pinned: pin != Pin::FirstUse });
                 self.accept(RoleName::Root, trusted.root());
-                trusted
+                Arc::new(trusted)
             }
         };
         for file in chain {
             let before = trusted.root().version();
-            match trusted.advance_root(file) {
+            match Arc::make_mut(&mut trusted).advance_root(file) {
                 Ok(()) if trusted.root().version() == before => self.published_root(file, before),
                 Ok(()) => {
                     let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
@@ -238,11 +267,11 @@ impl Standing {
         let (keys, described) = match role {
             RoleName::Delegation(name) => {
                 let parent = self.base(&name.parent())?;
-                let Some(Body::Targets(parent)) = parent.map(|base| base.body) else {
+                let Some(Body::Targets(parent)) = parent.as_ref().map(|base| &*base.body) else {
                     return Err(refused(&format!("{} is not known", name.parent())));
                 };
                 let listed = parent.delegation(name).map(touchmark_tuf::DelegatedRole::role_keys);
-                (listed, parent.delegations.keys)
+                (listed, parent.delegations.keys.clone())
             }
             role => {
                 let root = self.root().ok_or_else(|| refused(&"the root of the repository is not known"))?;
@@ -283,8 +312,14 @@ impl Standing {
             }
         }
         self.accept(role.clone(), verified);
-        self.accepted.insert(role.clone(), Base { version, digest, body });
+        self.accepted.insert(role.clone(), Base { version, digest, body: Arc::new(body) });
         Ok(())
+    }
+
+    fn base_of(&self, kept: &Kept) -> Result<Base, SignError> {
+        let body = self.seen.body(kept);
+        let body = body.map_err(|error| SignError::Internal(format!("the kept document: {error}")))?;
+        Ok(Base { version: kept.version, digest: kept.digest, body })
     }
 
     fn accept<D: Document>(&mut self, role: RoleName, verified: &Verified<D>) {
@@ -315,12 +350,6 @@ fn concerns(role: &RoleName, wanted: &[RoleName]) -> bool {
 /// Whether a file carries the signed part of that root.
 fn is_signed(root: &Verified<Root>, file: &[u8]) -> bool {
     Unverified::<Root>::parse(file).is_ok_and(|other| other.signed_bytes() == root.signed_bytes())
-}
-
-fn base_of(kept: &Kept) -> Result<Base, SignError> {
-    let body = Body::of_known(&kept.role, &kept.signed, &kept.signatures)
-        .map_err(|error| SignError::Internal(format!("the kept document: {error}")))?;
-    Ok(Base { version: kept.version, digest: kept.digest, body })
 }
 
 fn refused(role: RoleName, error: &TrustError) -> SignError {

@@ -1,10 +1,12 @@
 //! What a request would do, worked out before anything is written: documents read to the last byte, each against its
 //! base, each difference as an action, each key as a signer that somebody listed. Decides nothing.
+use std::sync::Arc;
 use std::time::Duration;
 
 use touchmark_tuf::{Difference, Gun, Instant, KeyId, PublicKey, RoleName, Root, Sha256Digest, Version};
 
 use super::base::{Base, Known, News, Standing};
+use super::seen::Seen;
 use super::{SignError, SignRequest};
 use crate::document::{Body, Exact, NewExpiry, needs};
 use crate::policy::{Caller, Decision, MaxExpiry, Need, Policy};
@@ -39,7 +41,7 @@ pub(super) struct Planned {
 
 /// A key that signs, under the ids by which the role lists it.
 pub(super) struct Signer {
-    pub(super) key: KeyRecord,
+    pub(super) key: Arc<KeyRecord>,
     pub(super) listed_as: Vec<KeyId>,
 }
 
@@ -57,7 +59,8 @@ impl Plan {
     pub(super) fn make(
         request: SignRequest,
         known: Known,
-        keys: &[KeyRecord],
+        seen: &Seen,
+        keys: &[Arc<KeyRecord>],
         moment: &Moment,
     ) -> Result<Self, SignError> {
         let mut read = Vec::with_capacity(request.documents.len());
@@ -72,7 +75,7 @@ impl Plan {
         }
         let wanted: Vec<RoleName> = read.iter().map(|(exact, _)| exact.role.clone()).collect();
         let accept = request.accept_root.as_ref();
-        let standing = Standing::establish(request.gun.clone(), known, request.bases, accept, &wanted)?;
+        let standing = Standing::establish(request.gun.clone(), known, seen, request.bases, accept, &wanted)?;
         let listing = Listing::new(&standing, &read);
         let mut new_expiry = NewExpiry::No;
         let mut documents = Vec::with_capacity(read.len());
@@ -154,9 +157,9 @@ fn plan(
     gun: &Gun,
     exact: &Exact,
     key_ids: &[KeyId],
-    standing: &Standing,
+    standing: &Standing<'_>,
     listing: &Listing<'_>,
-    keys: &[KeyRecord],
+    keys: &[Arc<KeyRecord>],
     moment: &Moment,
 ) -> Result<(Planned, NewExpiry), SignError> {
     let base = standing.base(&exact.role)?;
@@ -167,7 +170,7 @@ fn plan(
         (Vec::new(), Vec::new(), NewExpiry::No)
     } else {
         follows(exact, base.as_ref())?;
-        let body = base.as_ref().map(|base| &base.body);
+        let body = base.as_ref().map(|base| &*base.body);
         let differences = exact.differences(body);
         let needs = needs(&exact.role, &differences)?;
         let files = if exact.role == RoleName::Snapshot { standing.files() } else { Vec::new() };
@@ -212,12 +215,12 @@ fn follows(exact: &Exact, base: Option<&Base>) -> Result<(), SignError> {
 
 /// Who lists the keys of a role: documents of this request before those that are known.
 struct Listing<'a> {
-    standing: &'a Standing,
+    standing: &'a Standing<'a>,
     read: &'a [(Exact, Vec<KeyId>)],
 }
 
 impl<'a> Listing<'a> {
-    const fn new(standing: &'a Standing, read: &'a [(Exact, Vec<KeyId>)]) -> Self {
+    const fn new(standing: &'a Standing<'a>, read: &'a [(Exact, Vec<KeyId>)]) -> Self {
         Self { standing, read }
     }
 
@@ -226,7 +229,7 @@ impl<'a> Listing<'a> {
         gun: &Gun,
         exact: &Exact,
         key_ids: &[KeyId],
-        keys: &[KeyRecord],
+        keys: &[Arc<KeyRecord>],
     ) -> Result<Vec<Signer>, SignError> {
         if key_ids.is_empty() {
             return Err(SignError::Field { field: "key_ids", why: format!("no key for {}", exact.role) });
@@ -249,7 +252,7 @@ impl<'a> Listing<'a> {
             if listed_as.is_empty() {
                 return Err(unfit("it is not listed there"));
             }
-            signers.push(Signer { key: key.clone(), listed_as });
+            signers.push(Signer { key: Arc::clone(key), listed_as });
         }
         Ok(signers)
     }
@@ -258,7 +261,8 @@ impl<'a> Listing<'a> {
     fn listed_as(&self, role: &RoleName, id: &KeyId) -> Result<Vec<KeyId>, SignError> {
         let mut listed = match role {
             RoleName::Delegation(name) => {
-                let parent = self.targets(&name.parent())?;
+                let parent = self.document(&name.parent())?;
+                let Body::Targets(parent) = &*parent else { return Err(no_parent(name.parent())) };
                 let keys = parent.delegation(name).map(|role| role.key_ids.clone()).unwrap_or_default();
                 of_key(keys.iter().filter_map(|key_id| parent.delegations.keys.get(key_id)), id)
             }
@@ -284,20 +288,22 @@ impl<'a> Listing<'a> {
     }
 
     fn new_root(&self) -> Option<&Root> {
-        self.read.iter().find_map(|(exact, _)| match &exact.body {
+        self.read.iter().find_map(|(exact, _)| match &*exact.body {
             Body::Root(root) => Some(root),
             _ => None,
         })
     }
 
-    fn targets(&self, role: &RoleName) -> Result<touchmark_tuf::Targets, SignError> {
-        let new =
-            self.read.iter().find(|(exact, _)| exact.role == *role).map(|(exact, _)| exact.body.clone());
-        match new.or(self.standing.base(role)?.map(|base| base.body)) {
-            Some(Body::Targets(targets)) => Ok(targets),
-            _ => Err(SignError::BaseUnknown { role: role.clone(), why: "it lists who may sign".to_owned() }),
+    fn document(&self, role: &RoleName) -> Result<Arc<Body>, SignError> {
+        if let Some((exact, _)) = self.read.iter().find(|(exact, _)| exact.role == *role) {
+            return Ok(Arc::clone(&exact.body));
         }
+        self.standing.base(role)?.map(|base| base.body).ok_or_else(|| no_parent(role.clone()))
     }
+}
+
+fn no_parent(role: RoleName) -> SignError {
+    SignError::BaseUnknown { role, why: "it lists who may sign".to_owned() }
 }
 
 fn fits(key: &KeyRole, role: &RoleName) -> bool {

@@ -156,7 +156,7 @@ fn draft(exact: &Exact) -> Kept {
         role: exact.role.clone(),
         version: exact.version(),
         digest: exact.digest,
-        signed: exact.bytes.clone(),
+        signed: exact.bytes.to_vec(),
         signatures: Vec::new(),
         source: Source::Signed,
         published: false,

@@ -247,6 +247,7 @@ impl World {
             tokens: BTreeMap::from([("soft".to_owned(), seat)]),
             policy: Policy::new(OWN, grants, MaxExpiry::default()),
             clock: fixture.clock.clone(),
+            seen: Arc::default(),
             token_wait: Duration::from_millis(200),
         };
         let root = KeyRecord {
