@@ -240,7 +240,9 @@ fn release(
         let slot = Slot { gun: plan.gun.clone(), role: exact.role.clone(), version: exact.version() };
         tx.release(&slot, &exact.digest)?;
         tx.add_signatures(&plan.gun, &exact.role, exact.version(), signatures)?;
-        tx.forget_older(&plan.gun, &exact.role)?;
+        if let Some((before, _)) = document.base.filter(|(version, _)| *version < exact.version()) {
+            tx.forget_before(&plan.gun, &exact.role, before)?;
+        }
         for signer in &document.signers {
             tx.key_used(&signer.key.id)?;
         }

@@ -104,7 +104,19 @@ impl View<'_> {
             .prepare_cached("SELECT DISTINCT role FROM documents WHERE gun = ?1 ORDER BY role")
             .and_then(|mut s| s.query_map([Col(gun)], |row| row.get(0).map(|Col(role)| role))?.collect())
             .map_err(|error| self.fault(error))?;
-        let documents = roles.iter().map(|role| self.kept(gun, role)).collect::<Result<Vec<_>, _>>()?;
+        self.kept_of(gun, &roles)
+    }
+
+    /// The last document of each of these roles that has one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn kept_of<'r>(
+        &self,
+        gun: &Gun,
+        roles: impl IntoIterator<Item = &'r RoleName>,
+    ) -> Result<Vec<Kept>, StoreError> {
+        let documents = roles.into_iter().map(|role| self.kept(gun, role)).collect::<Result<Vec<_>, _>>()?;
         Ok(documents.into_iter().flatten().collect())
     }
 
@@ -135,7 +147,11 @@ impl Tx<'_> {
                 .optional()
             })
             .map_err(|error| self.fault(error))?;
-        if known == Some(draft.digest) { Ok(()) } else { self.put(gun, draft) }
+        match known {
+            None => self.insert(gun, draft),
+            Some(digest) if draft.digest == digest => Ok(()),
+            Some(_) => self.put(gun, draft),
+        }
     }
 
     /// Takes a document of the server as the last one of its role.
@@ -234,6 +250,24 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// The same for a role whose last document but one has that version.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(crate) fn forget_before(
+        &self,
+        gun: &Gun,
+        role: &RoleName,
+        version: Version,
+    ) -> Result<(), StoreError> {
+        self.on_document(
+            "DELETE FROM documents WHERE gun = ?1 AND role = ?2 AND version < ?3",
+            gun,
+            role,
+            version,
+        )
+    }
+
     /// Marks everything unconfirmed.
     pub(super) fn doubt_everything(&self) -> Result<(), StoreError> {
         self.sql().execute("UPDATE documents SET confirmed = 0", []).map_err(|error| self.fault(error))?;
@@ -249,6 +283,11 @@ impl Tx<'_> {
             role,
             version,
         )?;
+        self.insert(gun, document)
+    }
+
+    fn insert(&self, gun: &Gun, document: &Kept) -> Result<(), StoreError> {
+        let (role, version) = (&document.role, document.version);
         self.sql()
             .prepare_cached("INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
             .and_then(|mut statement| {

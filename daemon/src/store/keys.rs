@@ -185,7 +185,7 @@ impl Tx<'_> {
     /// If the database fails.
     pub fn key_used(&self, id: &KeyId) -> Result<(), StoreError> {
         self.sql()
-            .prepare_cached("UPDATE keys SET last_used = ?2 WHERE id = ?1")
+            .prepare_cached("UPDATE keys SET last_used = ?2 WHERE id = ?1 AND last_used IS NOT ?2")
             .and_then(|mut statement| statement.execute(params![Col(id), self.now_ms().div_euclid(1000)]))
             .map_err(|error| self.fault(error))?;
         Ok(())
