@@ -138,14 +138,14 @@ async fn walk(
     if let Decision::Refused(why) = decision {
         return Err(why.into());
     }
-    let hands = hand::hold(road, &plan).await?;
+    let mut hands = hand::hold(road, &plan, &decision).await?;
     let reservation = Reservation::new(&road.store, id, caller, &plan);
     let (written, signed, durable) = if hands.take_time(&decision) {
         // A touch is worth more than a sync: the write comes first.
         let written = reservation.write().await?;
         (Ok(written), hands.sign(road, caller, &plan, &decision, person).await, Durable::Now)
     } else {
-        // The write goes out, the vault signs beside it, and nothing leaves before both are done.
+        // The write goes out, the keys sign beside it, and nothing leaves before both are done.
         let sign = hands.sign(road, caller, &plan, &decision, person);
         let (written, signed) = tokio::join!(reservation.write(), sign);
         (written, signed, Durable::WithTheNext)

@@ -61,7 +61,7 @@ async fn issue(
         return Err(no_root(&key));
     }
     let intent = format!("make the root certificate of {}", touchmark_tuf::shown(gun.as_str()));
-    let held = road.seat(token)?.take(&intent)?;
+    let mut held = road.seat(token)?.take(&intent).await?;
     let template = template(road, &key, gun)?;
     let intent = Event::CertificateIntent {
         request: request.to_string(),
@@ -73,8 +73,8 @@ async fn issue(
     road.store.write(move |tx| tx.append(&intent)).await?;
     let purpose = if decision == Decision::NeedsPin { Purpose::Presence } else { Purpose::Login };
     let signed = async {
-        hand::ready(road, caller, &held, purpose, person).await?;
-        hand::on_token(road, caller, &held, &key, template.bytes(), person).await
+        hand::ready(road, caller, &mut held, purpose, person).await?;
+        hand::on_token(road, caller, &mut held, &key, template.bytes(), person).await
     };
     let signed = signed.await.and_then(|signature| {
         template.finish(&signature).map_err(|error| SignError::Internal(error.to_string()))

@@ -31,13 +31,20 @@ pub(super) struct Hands<'r> {
 }
 
 /// Takes every token that the plan needs, or none; and sees that the vault is open where it is needed.
-pub(super) async fn hold<'r>(road: &'r Road, plan: &Plan) -> Result<Hands<'r>, SignError> {
+pub(super) async fn hold<'r>(
+    road: &'r Road,
+    plan: &Plan,
+    decision: &Decision,
+) -> Result<Hands<'r>, SignError> {
     if plan.needs_vault() {
         vault_open(road).await?;
     }
     let mut tokens = BTreeMap::new();
     for name in plan.tokens() {
-        tokens.insert(name.to_owned(), road.seat(name)?.take(&plan.intent())?);
+        let (seat, intent) = (road.seat(name)?, plan.intent());
+        let nobody = *decision == Decision::Allowed && seat.needs_nobody();
+        let held = if nobody { seat.join(&intent)? } else { seat.take(&intent).await? };
+        tokens.insert(name.to_owned(), held);
     }
     Ok(Hands { tokens })
 }
@@ -52,14 +59,14 @@ pub(super) async fn vault_open(road: &Road) -> Result<(), SignError> {
 }
 
 impl Hands<'_> {
-    /// Whether a token signs, or a person has to be there.
+    /// Whether a person may have to be there.
     pub(super) fn take_time(&self, decision: &Decision) -> bool {
-        !self.tokens.is_empty() || *decision == Decision::NeedsPin
+        self.tokens.values().any(Held::is_alone) || *decision == Decision::NeedsPin
     }
 
     /// Makes the signatures of every document, in order.
     pub(super) async fn sign(
-        &self,
+        &mut self,
         road: &Road,
         caller: &Caller,
         plan: &Arc<Plan>,
@@ -67,7 +74,7 @@ impl Hands<'_> {
         person: &dyn Person,
     ) -> Result<Vec<Vec<Signature>>, SignError> {
         let mut purpose = if *decision == Decision::NeedsPin { Purpose::Presence } else { Purpose::Login };
-        for held in self.tokens.values() {
+        for held in self.tokens.values_mut() {
             ready(road, caller, held, purpose, person).await?;
             // One answer proves that somebody is there.
             purpose = Purpose::Login;
@@ -79,7 +86,7 @@ impl Hands<'_> {
         for (document, made) in plan.documents.iter().zip(&mut signatures) {
             for signer in &document.signers {
                 if let Some(name) = signer.token() {
-                    let held = self.tokens.get(name).ok_or_else(|| unheld(name))?;
+                    let held = self.tokens.get_mut(name).ok_or_else(|| unheld(name))?;
                     let signature =
                         on_token(road, caller, held, &signer.key, &document.exact.bytes, person).await?;
                     made.extend(listed(signer, &signature));
@@ -98,10 +105,11 @@ impl Hands<'_> {
 pub(super) async fn ready(
     road: &Road,
     caller: &Caller,
-    held: &Held<'_>,
+    held: &mut Held<'_>,
     purpose: Purpose,
     person: &dyn Person,
 ) -> Result<(), SignError> {
+    held.alone_if_needed()?;
     let state = held.present(person, road.token_wait).await?;
     let Some(answer) = held.unlock(&state, purpose, person).await? else { return Ok(()) };
     let (uid, token, serial) = (caller.uid, held.name().to_owned(), answer.serial);
@@ -126,7 +134,7 @@ pub(super) async fn ready(
 pub(super) async fn on_token(
     road: &Road,
     caller: &Caller,
-    held: &Held<'_>,
+    held: &mut Held<'_>,
     key: &KeyRecord,
     message: &[u8],
     person: &dyn Person,
@@ -223,8 +231,8 @@ async fn presence(road: &Road, caller: &Caller, intent: &str, person: &dyn Perso
     let token =
         ways.iter().filter_map(|way| way.token.as_ref()).find(|token| road.tokens.contains_key(&token.name));
     if let Some(token) = token {
-        let held = road.seat(&token.name)?.take(intent)?;
-        return ready(road, caller, &held, Purpose::Presence, person).await;
+        let mut held = road.seat(&token.name)?.take(intent).await?;
+        return ready(road, caller, &mut held, Purpose::Presence, person).await;
     }
     match ways.into_iter().find(|way| way.way.ask() == WayAsk::Passphrase) {
         Some(way) => passphrase(road, way, intent, person).await,

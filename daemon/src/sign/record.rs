@@ -69,7 +69,8 @@ impl Reservation {
     ) -> Result<(), SignError> {
         self.open = false;
         let (plan, request) = (Arc::clone(&self.plan), self.request);
-        let job = move |tx: &Tx<'_>| release(tx, request, &plan, &signatures);
+        let root = complete_root(&plan, &signatures);
+        let job = move |tx: &Tx<'_>| release(tx, request, &plan, &signatures, root.as_ref());
         match durable {
             Durable::Now => {
                 // Where that fails no signature leaves.
@@ -234,6 +235,7 @@ fn release(
     request: RequestId,
     plan: &Plan,
     signatures: &[Vec<Signature>],
+    root: Option<&TrustedRoot>,
 ) -> Result<(), StoreError> {
     for (document, signatures) in plan.documents.iter().zip(signatures) {
         let exact = &document.exact;
@@ -246,11 +248,8 @@ fn release(
         for signer in &document.signers {
             tx.key_used(&signer.key.id)?;
         }
-        if exact.role == RoleName::Root {
-            let all: Vec<Signature> = document.earlier.iter().chain(signatures).cloned().collect();
-            if let Some(file) = complete_root(plan, &exact.bytes, all) {
-                tx.trust_root(&plan.gun, &TrustedRoot { version: exact.version(), file })?;
-            }
+        if let Some(root) = root.filter(|_| exact.role == RoleName::Root) {
+            tx.trust_root(&plan.gun, root)?;
         }
         tx.append(&outcome(request, plan, document, Outcome::Released, None))?;
     }
@@ -285,8 +284,11 @@ fn outcome(
     }
 }
 
-/// The root's file once enough keys signed it, old ones and new ones; then it is the trusted one.
-fn complete_root(plan: &Plan, signed: &[u8], mut signatures: Vec<Signature>) -> Option<Vec<u8>> {
+/// The root of the plan once enough keys signed it, old ones and new ones; then it is the trusted one.
+fn complete_root(plan: &Plan, made: &[Vec<Signature>]) -> Option<TrustedRoot> {
+    let (document, made) =
+        plan.documents.iter().zip(made).find(|(document, _)| document.exact.role == RoleName::Root)?;
+    let mut signatures: Vec<Signature> = document.earlier.iter().chain(made).cloned().collect();
     let mut seen = Vec::new();
     signatures.retain(|signature| {
         !seen.contains(&signature.key_id) && {
@@ -294,7 +296,7 @@ fn complete_root(plan: &Plan, signed: &[u8], mut signatures: Vec<Signature>) -> 
             true
         }
     });
-    let file = assemble(signed, &signatures).ok()?;
+    let file = assemble(&document.exact.bytes, &signatures).ok()?;
     let complete = match &plan.root_file {
         None => {
             Trusted::start(&plan.gun, RootSource::First { file: &file, pin: &Pin::FirstUse }, Arc::new(Ring))
@@ -304,5 +306,5 @@ fn complete_root(plan: &Plan, signed: &[u8], mut signatures: Vec<Signature>) -> 
             .and_then(|mut trusted| trusted.advance_root(&file))
             .is_ok(),
     };
-    complete.then_some(file)
+    complete.then(|| TrustedRoot { version: document.exact.version(), file })
 }

@@ -1,10 +1,11 @@
-//! One request at a time has a token: so nobody gets a PIN or a touch that was meant for another.
+//! Who has a token. A request for which a person is asked has it alone, so nobody gets a PIN or a touch that was meant
+//! for another; those that need nobody may sign side by side.
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use touchmark_tuf::{EcdsaSignature, Sha256Digest};
 
 use super::SignError;
@@ -40,47 +41,108 @@ impl RootToken for TokenHandle {
 pub struct Seat {
     name: String,
     token: Box<dyn RootToken>,
-    intent: Mutex<Option<String>>,
+    taken: Mutex<Taken>,
+    /// The last of those who shared it has left.
+    left: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    /// What the request that has it alone is about to do, in words.
+    alone: Option<String>,
+    /// How many share it.
+    among: usize,
 }
 
 impl Seat {
     /// A free seat at that token. `name`: as in the configuration.
     #[must_use]
     pub fn new(name: &str, token: Box<dyn RootToken>) -> Self {
-        Self { name: name.to_owned(), token, intent: Mutex::new(None) }
+        Self { name: name.to_owned(), token, taken: Mutex::default(), left: Notify::new() }
     }
 
-    /// What the request that has the token is about to do, in words.
+    /// What the request that has the token alone is about to do, in words.
     #[must_use]
     pub fn intent(&self) -> Option<String> {
-        self.intent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.taken().alone.clone()
     }
 
-    /// Takes the token until the result is dropped. `intent`: what for, in words.
+    /// Whether it would sign now, and nobody has to plug it in or type its PIN.
+    #[must_use]
+    pub fn needs_nobody(&self) -> bool {
+        let state = self.token.watch();
+        let state = state.borrow();
+        state.presence == Presence::Present && state.logged_in
+    }
+
+    /// Takes the token alone until the result is dropped. Waits for those who share it: nobody keeps them waiting.
+    /// `intent`: what for, in words.
     ///
     /// # Errors
-    /// `SignError::TokenBusy`, with the intent of the request that has it. A retry helps later.
-    pub fn take(&self, intent: &str) -> Result<Held<'_>, SignError> {
-        let mut held = self.intent.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*held {
-            Some(behind) => Err(SignError::TokenBusy { token: self.name.clone(), behind: behind.clone() }),
-            None => {
-                *held = Some(intent.to_owned());
-                Ok(Held { seat: self, intent: intent.to_owned() })
-            }
+    /// `SignError::TokenBusy`, with the intent of the request that has it alone. A retry helps later.
+    pub async fn take(&self, intent: &str) -> Result<Held<'_>, SignError> {
+        let held = self.hold(intent, Share::Alone)?;
+        while self.taken().among > 0 {
+            self.left.notified().await;
         }
+        Ok(held)
+    }
+
+    /// Takes the token together with others that need nobody either.
+    ///
+    /// # Errors
+    /// As [`Seat::take`].
+    pub fn join(&self, intent: &str) -> Result<Held<'_>, SignError> {
+        self.hold(intent, Share::Among)
+    }
+
+    fn hold(&self, intent: &str, share: Share) -> Result<Held<'_>, SignError> {
+        let mut taken = self.taken();
+        if let Some(behind) = &taken.alone {
+            return Err(self.busy(behind));
+        }
+        match share {
+            Share::Alone => taken.alone = Some(intent.to_owned()),
+            Share::Among => taken.among += 1,
+        }
+        Ok(Held { seat: self, intent: intent.to_owned(), share })
+    }
+
+    fn busy(&self, behind: &str) -> SignError {
+        SignError::TokenBusy { token: self.name.clone(), behind: behind.to_owned() }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A token that one request has.
+/// How a request has a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    Alone,
+    Among,
+}
+
+/// A token that a request has.
 pub struct Held<'s> {
     seat: &'s Seat,
     intent: String,
+    share: Share,
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        *self.seat.intent.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut taken = self.seat.taken();
+        match self.share {
+            Share::Alone => taken.alone = None,
+            Share::Among => {
+                taken.among -= 1;
+                if taken.among == 0 {
+                    self.seat.left.notify_one();
+                }
+            }
+        }
     }
 }
 
@@ -98,6 +160,34 @@ impl Held<'_> {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.seat.name
+    }
+
+    /// Whether no other request has the token.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.share == Share::Alone
+    }
+
+    /// Makes sure that the token needs nobody, or that nobody shares it: it was unplugged, or has forgotten its login,
+    /// since it was taken. Never waits: whoever shares two tokens would wait for whoever shares them too.
+    ///
+    /// # Errors
+    /// `SignError::TokenBusy` where others have it too. A retry helps.
+    pub fn alone_if_needed(&mut self) -> Result<(), SignError> {
+        if self.is_alone() || self.seat.needs_nobody() {
+            return Ok(());
+        }
+        let mut taken = self.seat.taken();
+        if let Some(behind) = &taken.alone {
+            return Err(self.seat.busy(behind));
+        }
+        if taken.among > 1 {
+            return Err(self.seat.busy("other signatures"));
+        }
+        *taken = Taken { alone: Some(self.intent.clone()), among: 0 };
+        drop(taken);
+        self.share = Share::Alone;
+        Ok(())
     }
 
     /// Waits until the token is there, at most `wait`.
@@ -195,3 +285,6 @@ impl Held<'_> {
 fn serial(state: &TokenState) -> String {
     state.info.as_ref().map(|info| info.serial.clone()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use crate::config::PinSource;
 use crate::policy::Decision;
 use crate::rpc::desk::{Desk, Question};
 use crate::secret::PIN_MAX;
+use crate::sign::seat::Held;
 use crate::store::pins::Enrolled;
 use crate::store::{StoreError, Tx};
 use crate::token::{PinState, Presence, TokenError, TokenState};
@@ -52,7 +53,7 @@ impl App {
             return Ok(());
         }
         // A signature that is waiting for this token has it to itself.
-        let _held = self.road().seat(name).and_then(|seat| seat.take(intent)).map_err(UnlockError::Busy)?;
+        let _held = self.hold(name, intent).await?;
         if let Some((pin, source)) = self.configured_pin(slot, &state).await? {
             return self.present_pin(slot, &pin, Some(source), self.own_uid()).await;
         }
@@ -80,8 +81,7 @@ impl App {
             let slot = self.token(&name)?;
             present(slot, desk).await?;
             let _turn = slot.turn.lock().await;
-            let _held =
-                self.road().seat(&name).and_then(|seat| seat.take(intent)).map_err(UnlockError::Busy)?;
+            let _held = self.hold(&name, intent).await?;
             return self.login_person(slot, desk, intent).await;
         }
         // Without token and passphrase there is nothing to ask, and nothing yet to protect.
@@ -98,6 +98,11 @@ impl App {
         };
         let answer = desk.ask(question).await?;
         super::open_vault(self, way.way.clone(), answer).await.map_err(super::ways::passphrase_error)
+    }
+
+    async fn hold<'a>(&'a self, name: &str, intent: &str) -> Result<Held<'a>, UnlockError> {
+        let seat = self.road().seat(name).map_err(UnlockError::Busy)?;
+        seat.take(intent).await.map_err(UnlockError::Busy)
     }
 
     async fn login_person(
