@@ -122,8 +122,7 @@ pub async fn open(app: &Arc<App>) -> Result<(), StartError> {
     } else {
         app.make_vault(Some(TOKEN), &desk).await.map_err(failed("the dev vault cannot be made"))?;
     }
-    let keys = app.store().read(|view| view.keys()).await?;
-    if !keys.iter().any(|key| key.role == KeyRole::Root) {
+    if app.store().read(|view| view.key_for(&KeyRole::Root)).await?.is_none() {
         root_key(app, &desk).await.map_err(failed("the dev root key cannot be made"))?;
     }
     Ok(())

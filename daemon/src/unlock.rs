@@ -228,8 +228,7 @@ impl App {
 
     /// The vault's own key that signs the audit's head; made with the first opening.
     async fn ensure_audit_key(self: &Arc<Self>, uid: u32) -> Result<(), UnlockError> {
-        let keys = self.store().read(|view| view.keys()).await?;
-        if keys.iter().any(|key| key.role == KeyRole::Audit) {
+        if self.store().read(|view| view.key_for(&KeyRole::Audit)).await?.is_some() {
             return Ok(());
         }
         let binding = Binding::new(KeyRole::Audit, Vec::new());

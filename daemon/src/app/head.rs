@@ -9,7 +9,7 @@ use touchmark_tuf::verify::verify_p256;
 
 use crate::app::App;
 use crate::store::keys::KeyRecord;
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, View};
 use crate::unlock::{UnlockError, blocking};
 use crate::vault::{KeyRole, VaultError};
 
@@ -38,9 +38,8 @@ impl App {
 
     /// Signs the head as it is now; without an audit key there is nothing to do.
     pub(crate) async fn sign_head(&self) -> Result<(), UnlockError> {
-        let (head, keys) =
-            self.store().read(|view| Ok::<_, StoreError>((view.audit_head()?, view.keys()?))).await?;
-        let Some(KeyRecord { id, public, .. }) = keys.into_iter().find(|key| key.role == KeyRole::Audit)
+        let read = |view: &View<'_>| Ok((view.audit_head()?, view.key_for(&KeyRole::Audit)?));
+        let (head, Some(KeyRecord { id, public, .. })) = self.store().read::<_, StoreError, _>(read).await?
         else {
             return Ok(());
         };

@@ -1,4 +1,6 @@
 //! Key records: what there is to know of a key but its private half.
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension as _, Row, params};
 use touchmark_tuf::Instant;
 use touchmark_tuf::PublicKey;
@@ -110,7 +112,42 @@ impl View<'_> {
             .prepare_cached(&sql)
             .and_then(|mut statement| statement.query_map([], record)?.collect())
             .map_err(|error| self.fault(error))?;
-        records.into_iter().map(|record| self.with_guns(record)).collect()
+        let mut guns = self.guns_of_keys()?;
+        let with_guns = |mut record: KeyRecord| {
+            record.guns = guns.remove(&record.id).unwrap_or_default();
+            record
+        };
+        Ok(records.into_iter().map(with_guns).collect())
+    }
+
+    /// The oldest key for that.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn key_for(&self, role: &KeyRole) -> Result<Option<KeyRecord>, StoreError> {
+        let sql = format!("{COLUMNS} FROM keys WHERE role = ?1 ORDER BY created, id LIMIT 1");
+        let record = self
+            .sql()
+            .prepare_cached(&sql)
+            .and_then(|mut statement| statement.query_row([role.to_string()], record).optional())
+            .map_err(|error| self.fault(error))?;
+        record.map(|record| self.with_guns(record)).transpose()
+    }
+
+    /// The repositories of every key, in order.
+    fn guns_of_keys(&self) -> Result<HashMap<KeyId, Vec<Gun>>, StoreError> {
+        let read = || {
+            let mut guns: HashMap<KeyId, Vec<Gun>> = HashMap::new();
+            let mut statement =
+                self.sql().prepare_cached("SELECT key, gun FROM key_guns ORDER BY key, gun")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (Col(key), Col(gun)) = (row.get(0)?, row.get(1)?);
+                guns.entry(key).or_default().push(gun);
+            }
+            Ok(guns)
+        };
+        read().map_err(|error| self.fault(error))
     }
 
     fn with_guns(&self, mut record: KeyRecord) -> Result<KeyRecord, StoreError> {
