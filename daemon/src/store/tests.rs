@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _, StatementStatus};
 use touchmark_tuf::Sha256Digest;
 use touchmark_tuf::{Gun, RoleName, Version};
 
@@ -408,4 +408,24 @@ async fn after_an_input_output_error_nothing_is_read_or_written() {
     assert!(matches!(store.read(|view| view.audit_head()).await, Err(StoreError::Broken { .. })));
     store.close().await;
     assert_eq!(settings(&fixture.open()).await, None, "a new start reads what is on the disk");
+}
+
+/// Compiling a statement takes longer than running it, and SQLite does it again for some when a value is bound.
+#[tokio::test]
+async fn statements_are_compiled_once() {
+    let store = Fixture::new().open();
+    let compiled_again = store.read(|view| {
+        let again = |gun: &str| {
+            let mut statement =
+                view.sql().prepare_cached("SELECT gun FROM key_guns WHERE key = ?1 ORDER BY gun")?;
+            statement.query_row([gun], |_| Ok(())).optional()?;
+            Ok(statement.get_status(StatementStatus::RePrepare))
+        };
+        ["a", "b", "c"]
+            .map(again)
+            .into_iter()
+            .sum::<rusqlite::Result<i32>>()
+            .map_err(|error| view.fault(error))
+    });
+    assert_eq!(compiled_again.await.unwrap(), 0);
 }

@@ -132,5 +132,4 @@ fn every_step_leaves_a_quarter_of_the_stack() {
         ("agree", depth(|inside| agree(&[9; 32], &own, &mut [0; 32], inside).unwrap())),
     ];
     assert!(depths.iter().all(|(_, depth)| (1..=STACK_LEN / 4 * 3).contains(depth)), "{depths:?}");
-    println!("bytes deep: {depths:?}");
 }
