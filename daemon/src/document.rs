@@ -8,6 +8,7 @@ mod targets;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use touchmark_tuf::{
     Difference, Document, ExactError, Expires, Gun, Instant, RoleName, Root, Sha256Digest, Signature,
     Snapshot, Targets, Unverified, Version, assemble, diff, exact, shown,
@@ -108,7 +109,7 @@ pub struct Exact {
     /// Its role. The document does not name it; the request does.
     pub role: RoleName,
     /// Its canonical bytes.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
     /// SHA-256 of them.
     pub digest: Sha256Digest,
     /// What it says.
