@@ -191,7 +191,10 @@ impl Tx<'_> {
     /// # Errors
     /// If the row would be longer than a reader takes, or the database fails.
     pub fn append(&self, event: &Event) -> Result<Receipt, StoreError> {
-        let head = self.audit_head()?;
+        let head = match self.audit_head.get() {
+            Some(head) => head,
+            None => self.audit_head()?,
+        };
         let seq = head.seq.saturating_add(1);
         let json = match serde_json::to_value(event) {
             Ok(Value::Object(fields)) => line(seq, self.now_ms(), fields),
@@ -208,7 +211,9 @@ impl Tx<'_> {
                 s.execute(params![i64::try_from(seq).unwrap_or(i64::MAX), hash, self.now_ms(), json])
             })
             .map_err(|error| self.fault(error))?;
-        Ok(Receipt { seq, hash })
+        let head = Receipt { seq, hash };
+        self.audit_head.set(Some(head));
+        Ok(head)
     }
 
     /// Counts refusals. The first of a uid, reason and minute is also a row of the audit; so nobody fills the disk

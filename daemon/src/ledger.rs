@@ -143,15 +143,22 @@ impl View<'_> {
             .map_err(|error| self.fault(error))
     }
 
-    fn highest(&self, slot: &Slot) -> Result<Option<Version>, StoreError> {
-        let version: Option<Col<Version>> = self
-            .sql()
+    /// The highest version from this one on that is not void.
+    fn taken(&self, slot: &Slot) -> Result<Option<(Version, Sha256Digest, State)>, StoreError> {
+        self.sql()
             .prepare_cached(
-                "SELECT max(version) FROM ledger WHERE gun = ?1 AND role = ?2 AND state <> 'void'",
+                "SELECT version, digest, state FROM ledger
+                 WHERE gun = ?1 AND role = ?2 AND version >= ?3 AND state <> 'void' ORDER BY version DESC LIMIT 1",
             )
-            .and_then(|mut s| s.query_row(params![Col(&slot.gun), Col(&slot.role)], |row| row.get(0)))
-            .map_err(|error| self.fault(error))?;
-        Ok(version.map(|Col(version)| version))
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![Col(&slot.gun), Col(&slot.role), Col(slot.version)], |row| {
+                        let (Col(version), Col(digest)) = (row.get(0)?, row.get(1)?);
+                        Ok((version, digest, State::of(&row.get::<_, String>(2)?)))
+                    })
+                    .optional()
+            })
+            .map_err(|error| self.fault(error))
     }
 }
 
@@ -161,22 +168,16 @@ impl Tx<'_> {
     /// # Errors
     /// Where a higher version or other content has it, or the database fails.
     pub fn reserve(&self, slot: &Slot, digest: &Sha256Digest) -> Result<(), LedgerError> {
-        if let Some(have) = self.highest(slot)?
-            && have > slot.version
-        {
-            return Err(LedgerError::Regression { slot: slot.clone(), have });
-        }
-        match self.entry(slot)? {
-            Some((known, State::Released)) if known != *digest => {
-                Err(LedgerError::Reused { slot: slot.clone() })
+        match self.taken(slot)? {
+            None => self.take(slot, digest),
+            Some((have, ..)) if have > slot.version => {
+                Err(LedgerError::Regression { slot: slot.clone(), have })
             }
-            Some((known, State::Reserved)) if known != *digest => {
+            Some((_, known, State::Reserved)) if known != *digest => {
                 Err(LedgerError::InFlight { slot: slot.clone() })
             }
-            Some((_, State::Reserved | State::Released)) => {
-                Ok(self.change(slot, digest, "UPDATE ledger SET holders = holders + 1, time = ?5")?)
-            }
-            Some((_, State::Void)) | None => self.take(slot, digest),
+            Some((_, known, _)) if known != *digest => Err(LedgerError::Reused { slot: slot.clone() }),
+            Some(_) => Ok(self.change(slot, digest, "UPDATE ledger SET holders = holders + 1, time = ?5")?),
         }
     }
 

@@ -32,6 +32,27 @@ async fn rows_form_a_chain_that_a_client_can_follow() {
     assert_eq!(tail[0], rows[3]);
 }
 
+/// The last row is remembered between jobs; what was undone must not be.
+#[tokio::test]
+async fn a_job_that_is_undone_leaves_no_gap_in_the_chain() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    fill(&store, 2).await;
+    let undone = |tx: &Tx<'_>| {
+        tx.append(&Event::LedgerRecovered { count: 9 })?;
+        Err::<(), _>(StoreError::Statement("on purpose".to_owned()))
+    };
+    assert!(matches!(store.write(undone).await, Err(StoreError::Statement(_))));
+    let panicking = |tx: &Tx<'_>| -> Result<(), StoreError> {
+        tx.append(&Event::LedgerRecovered { count: 9 })?;
+        panic!("on purpose")
+    };
+    assert!(matches!(store.write(panicking).await, Err(StoreError::Closed)));
+    let head = fill(&store, 2).await;
+    let rows = store.read(|view| view.audit_rows(0, 100)).await.unwrap();
+    assert_eq!((rows.len(), follow(&rows)), (4, Ok((head.seq, head.hash))));
+}
+
 #[tokio::test]
 async fn rows_can_be_neither_changed_nor_deleted_nor_replaced() {
     let fixture = Fixture::new();

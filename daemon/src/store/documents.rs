@@ -137,21 +137,17 @@ impl Tx<'_> {
     /// # Errors
     /// If the database fails.
     pub(crate) fn keep_draft(&self, gun: &Gun, draft: &Kept) -> Result<(), StoreError> {
-        let known = self
+        if self.insert(gun, draft)? {
+            return Ok(());
+        }
+        let known: Col<Sha256Digest> = self
             .sql()
             .prepare_cached("SELECT digest FROM documents WHERE gun = ?1 AND role = ?2 AND version = ?3")
             .and_then(|mut s| {
-                s.query_row(params![Col(gun), Col(&draft.role), Col(draft.version)], |row| {
-                    row.get(0).map(|Col(digest)| digest)
-                })
-                .optional()
+                s.query_row(params![Col(gun), Col(&draft.role), Col(draft.version)], |row| row.get(0))
             })
             .map_err(|error| self.fault(error))?;
-        match known {
-            None => self.insert(gun, draft),
-            Some(digest) if draft.digest == digest => Ok(()),
-            Some(_) => self.put(gun, draft),
-        }
+        if known.0 == draft.digest { Ok(()) } else { self.put(gun, draft) }
     }
 
     /// Takes a document of the server as the last one of its role.
@@ -283,13 +279,17 @@ impl Tx<'_> {
             role,
             version,
         )?;
-        self.insert(gun, document)
+        self.insert(gun, document).map(drop)
     }
 
-    fn insert(&self, gun: &Gun, document: &Kept) -> Result<(), StoreError> {
+    /// `false`: there is one of that version.
+    fn insert(&self, gun: &Gun, document: &Kept) -> Result<bool, StoreError> {
         let (role, version) = (&document.role, document.version);
-        self.sql()
-            .prepare_cached("INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+        let added = self
+            .sql()
+            .prepare_cached(
+                "INSERT INTO documents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+            )
             .and_then(|mut statement| {
                 statement.execute(params![
                     Col(gun),
@@ -303,7 +303,7 @@ impl Tx<'_> {
                 ])
             })
             .map_err(|error| self.fault(error))?;
-        Ok(())
+        Ok(added > 0)
     }
 
     fn on_document(&self, sql: &str, gun: &Gun, role: &RoleName, version: Version) -> Result<(), StoreError> {

@@ -1,5 +1,5 @@
 //! The thread that owns the connection: group commit, savepoints, and no word after a failed sync.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::place::Identity;
-use crate::audit::Event;
+use crate::audit::{Event, Receipt};
 use crate::clock::Clock;
 
 /// The most jobs that share one sync.
@@ -31,6 +31,8 @@ pub struct View<'c> {
     now_ms: i64,
     fault: RefCell<Option<StoreError>>,
     group: u64,
+    /// The audit's last row, where it is known.
+    pub(crate) audit_head: &'c Cell<Option<Receipt>>,
 }
 
 impl View<'_> {
@@ -125,11 +127,22 @@ pub(super) struct Writer {
     outcomes: Vec<OutcomeJob>,
     /// Which transaction it is.
     group: u64,
+    /// The audit's last row as the open transaction has it; not known after anything was undone.
+    audit_head: Cell<Option<Receipt>>,
 }
 
 impl Writer {
     pub(super) fn new(connection: Connection, path: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { connection, path, clock, broken: None, told: Vec::new(), outcomes: Vec::new(), group: 0 }
+        Self {
+            connection,
+            path,
+            clock,
+            broken: None,
+            told: Vec::new(),
+            outcomes: Vec::new(),
+            group: 0,
+            audit_head: Cell::new(None),
+        }
     }
 
     /// What a start has to put right: a state that was moved or restored, and versions that a crash left reserved.
@@ -200,6 +213,7 @@ impl Writer {
             now_ms: self.clock.unix_ms(),
             fault: RefCell::new(None),
             group: self.group,
+            audit_head: &self.audit_head,
         }
     }
 
@@ -299,6 +313,7 @@ impl Writer {
             // The next start finds their versions reserved, and takes them for released.
             self.outcomes.clear();
         }
+        self.audit_head.set(None);
         self.told.drain(..).for_each(|finish| finish.tell(Err(error.clone())));
     }
 
@@ -324,7 +339,7 @@ fn in_savepoint(tx: &Tx<'_>, job: WriteJob) -> (Option<Finish>, Result<(), Store
         return (finish, Err(fault));
     }
     let keep = matches!(finish, Some(Finish::Commit(_)));
-    let kept = if keep { Ok(()) } else { tx.run("ROLLBACK TO job") };
+    let kept = if keep { Ok(()) } else { undo(tx) };
     (finish, kept.and_then(|()| tx.run("RELEASE job")))
 }
 
@@ -337,9 +352,15 @@ fn settle(tx: &Tx<'_>, job: &OutcomeJob) -> Result<(), StoreError> {
     }
     if !matches!(done, Ok(Ok(()))) {
         tracing::error!(?done, "the outcome of a signature could not be written");
-        tx.run("ROLLBACK TO job")?;
+        undo(tx)?;
     }
     tx.run("RELEASE job")
+}
+
+/// Takes back what a job wrote; the audit's last row may be gone with it.
+fn undo(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.audit_head.set(None);
+    tx.run("ROLLBACK TO job")
 }
 
 fn recover(tx: &Tx<'_>, identity: &Identity) -> Result<(), StoreError> {
