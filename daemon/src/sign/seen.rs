@@ -13,8 +13,8 @@ use crate::store::documents::Kept;
 const BODIES: usize = 2 * 1024 * 1024;
 /// Bytes of root files that are remembered in all.
 const ROOTS: usize = 1024 * 1024;
-/// What remembering anything costs beside its bytes, roughly.
-const EACH: usize = 1024;
+/// What remembering a small document costs beside its bytes, roughly: a parsed one is in many pieces.
+const EACH: usize = 4096;
 
 /// What was read before.
 pub struct Seen {
