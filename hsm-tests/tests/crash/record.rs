@@ -2,20 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use hsm_tests::signing::{Failure, Repository};
+use hsm_tests::signing::{Failure, Repository, expiry};
 use tonic::transport::Channel;
 use touchmark_proto::audit::Chain;
 use touchmark_proto::v1;
 use touchmark_proto::v1::audit_client::AuditClient;
-use touchmark_tuf::Sha256Digest;
+use touchmark_tuf::{Expires, Sha256Digest};
 
 /// A repository and a version in it.
 type Slot = (String, u64);
+/// The signatures of a version, by the digest of what was signed.
+type Signed = BTreeMap<[u8; 32], Vec<u8>>;
 
 /// Every signature that a client ever got.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Acknowledged(Arc<Mutex<BTreeMap<Slot, BTreeMap<[u8; 32], Vec<u8>>>>>);
+pub(crate) struct Acknowledged(Arc<Mutex<BTreeMap<Slot, Signed>>>);
 
 impl Acknowledged {
     /// A signature came.
@@ -67,7 +70,9 @@ impl Acknowledged {
         // The newest one can be had, with a signature, and under its version nothing else.
         let signature = repository.sign(channel, last.bytes.clone()).await.unwrap();
         self.note(gun, last.version, &last.bytes, signature);
-        let other = repository.targets(last.version, "something else", &hsm_tests::signing::expiry());
+        let later = Expires::at(expiry().instant().plus(Duration::from_secs(3600)));
+        let other = repository.targets(last.version, "something else", &later);
+        assert_ne!(other, last.bytes);
         let refused = repository.sign(channel, other).await.unwrap_err();
         assert_eq!(refused.reason().map(|reason| reason.as_str()), Some("VERSION_REUSED"), "{refused:?}");
     }
