@@ -3,6 +3,7 @@
 use hsm_tests::cli::{Cli, shipped, tool};
 use hsm_tests::home::Home;
 use hsm_tests::shim::Shim;
+use hsm_tests::soak;
 use hsm_tests::softhsm::{PIN, SoftHsm};
 
 use crate::world::{LABEL, PinFrom, daemon, refusal};
@@ -13,7 +14,7 @@ fn alone(home: &Home, args: &[&str]) -> Cli {
 }
 
 #[test]
-fn twenty_restarts_with_a_wrong_configured_pin_are_one_try_at_the_module() {
+fn restarts_with_a_wrong_configured_pin_are_one_try_at_the_module() {
     let hsm = SoftHsm::with_token(LABEL);
     let shim = Shim::before(SoftHsm::module());
     let mut daemon = daemon(&hsm, &shim, PinFrom::File("000000\n"));
@@ -23,7 +24,7 @@ fn twenty_restarts_with_a_wrong_configured_pin_are_one_try_at_the_module() {
     let refused = alone(&home, &["vault", "init", "--token", "root"]).run().exits(2);
     drop(refused.says("the token refused the PIN").says("NO_TERMINAL"));
     assert_eq!(shim.count("C_Login"), 1);
-    for start in 0..20 {
+    for start in 0..soak::rounds(5, 20) {
         daemon.stop();
         daemon.start_again();
         let refused = refusal(&alone(&home, &["vault", "init", "--token", "root"]).run().exits(2));
