@@ -145,6 +145,9 @@ impl Matrix {
             // With no key's handle known.
             self.at.login().await.unwrap_or_else(|error| panic!("before {name}: {error}"));
         }
+        if job == Delete {
+            self.at.token.generate_root("to delete").await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
         self.at.order(&format!("{call} {fault}"));
         self.at.shim.forget();
         let answer = tokio::time::timeout(ANSWER, self.job(job)).await;
