@@ -17,7 +17,8 @@ mod nonce;
 use std::path::Path;
 
 pub use matcher::Hit;
-pub use needles::Needles;
+pub use memory::Picture;
+pub use needles::{Needles, Signed};
 
 /// What was found, and how much was looked at.
 #[derive(Debug, Default)]
@@ -57,7 +58,16 @@ impl Findings {
 /// When the process is not there or its memory may not be read: a daemon that is not dumpable is read by root only.
 #[must_use]
 pub fn process(pid: u32, needles: &Needles) -> Findings {
-    memory::scan(pid, needles)
+    picture(pid).search(needles)
+}
+
+/// Stops the process, copies its memory, lets it go on.
+///
+/// # Panics
+/// As [`process`].
+#[must_use]
+pub fn picture(pid: u32) -> Picture {
+    Picture::take(pid)
 }
 
 /// Searches every file below a folder, or one file. Hidden ones count, links are not followed.

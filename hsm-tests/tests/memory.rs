@@ -21,18 +21,21 @@ use signer::Signer;
 /// How often a process is looked at while it signs.
 const SCANS: usize = 25;
 
-/// Both sides of it must hold for the test below to mean anything: a signer that takes no care is caught.
+/// Both sides of it must hold for the tests below to mean anything: a signer that takes no care is caught.
 #[test]
 fn careless_signer_is_found_out() {
-    let secrets = Secrets::fresh();
-    let signer = Signer::start("careless", &secrets);
-    let mut names = Vec::new();
-    for _ in 0..SCANS {
-        let findings = scan::process(signer.pid(), &secrets.needles());
-        names.extend(findings.exposed.into_iter().map(|hit| hit.needle));
-    }
-    for part in ["key, ", "passphrase", "digest"] {
-        assert!(names.iter().any(|name| name.contains(part)), "no {part} among {names:?}");
+    for (role, parts) in [
+        ("careless", ["key, ", "passphrase", "k, signature"].as_slice()),
+        ("careless with ring", &["key, ", "key in Montgomery form", "passphrase", "k, signature"]),
+    ] {
+        let secrets = Secrets::fresh();
+        let mut signer = Signer::start(role, &secrets);
+        signer.say(b'q');
+        let signed = signer.wait_for("quiet");
+        let found = scan::process(signer.pid(), &secrets.needles().nonces(&secrets.key, &signed)).exposed;
+        for part in parts {
+            assert!(found.iter().any(|hit| hit.needle.contains(part)), "{role}: no {part} among {found:?}");
+        }
     }
 }
 
@@ -50,8 +53,10 @@ fn vault_keeps_keys_nonces_and_passphrases_in_locked_memory() {
     }
     assert!(protected > SCANS, "no scan met a signature at work: {protected} finds");
 
-    signer.say(b'q'); // the threads end, the vault stays open
-    signer.wait_for("quiet");
+    signer.say(b'q'); // the signing ends, the threads and the vault stay
+    let signed = signer.wait_for("quiet");
+    assert_eq!(signed.len(), 3);
+    let needles = needles.nonces(&secrets.key, &signed);
     let at_rest = scan::process(signer.pid(), &needles);
     at_rest.assert_clean("open, at rest");
     assert!(at_rest.protected.iter().all(|hit| hit.needle.starts_with("key, big endian")), "{at_rest:?}");

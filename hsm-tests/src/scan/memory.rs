@@ -14,32 +14,76 @@ const PAGE: u64 = 4096;
 /// Bit 63 of an entry of `/proc/PID/pagemap`: the page is in memory.
 const PRESENT: u64 = 1 << 63;
 
-pub(super) fn scan(pid: u32, needles: &Needles) -> Findings {
-    let _stopped = Stopped::new(pid);
-    let [memory, pagemap] = ["mem", "pagemap"].map(|name| {
-        let path = format!("/proc/{pid}/{name}");
-        File::open(&path).unwrap_or_else(|why| panic!("{path}: {why}; memory is scanned as root"))
-    });
-    let mut findings = Findings::default();
-    for mapping in mappings(pid).iter().filter(|mapping| mapping.is_ours()) {
-        for (from, to) in present(&pagemap, mapping) {
-            let length = usize::try_from(to - from).expect("less than the address space");
-            let mut bytes = vec![0; length];
-            if let Err(why) = memory.read_exact_at(&mut bytes, from) {
-                assert!(mapping.is_protected(), "{from:#x} in {}: {why}", mapping.name);
-                findings.unreadable += to - from;
-                continue;
-            }
-            findings.bytes += to - from;
-            let hits = find(&bytes, from, &mapping.name, needles);
-            if mapping.is_protected() {
-                findings.protected.extend(hits)
-            } else {
-                findings.exposed.extend(hits)
+/// The memory of a process at one moment, to be searched afterwards: also for what was learned only later, as the nonce
+/// of a signature that was still being made.
+pub struct Picture {
+    stretches: Vec<Stretch>,
+    /// Bytes of locked memory that could not be read.
+    unreadable: u64,
+}
+
+/// Pages that follow each other.
+struct Stretch {
+    mapping: String,
+    guard: Guard,
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// Locked and kept out of dumps.
+    Protected,
+    Exposed,
+}
+
+impl Picture {
+    pub(super) fn take(pid: u32) -> Self {
+        let _stopped = Stopped::new(pid);
+        let [memory, pagemap] = ["mem", "pagemap"].map(|name| {
+            let path = format!("/proc/{pid}/{name}");
+            File::open(&path).unwrap_or_else(|why| panic!("{path}: {why}; memory is scanned as root"))
+        });
+        let mut picture = Self { stretches: Vec::new(), unreadable: 0 };
+        for mapping in mappings(pid).iter().filter(|mapping| mapping.is_ours()) {
+            for (from, to) in present(&pagemap, mapping) {
+                let length = usize::try_from(to - from).expect("less than the address space");
+                let mut bytes = vec![0; length];
+                if let Err(why) = memory.read_exact_at(&mut bytes, from) {
+                    assert!(mapping.guard() == Guard::Protected, "{from:#x} in {}: {why}", mapping.name);
+                    picture.unreadable += to - from;
+                    continue;
+                }
+                let (mapping, guard) = (mapping.name.clone(), mapping.guard());
+                picture.stretches.push(Stretch { mapping, guard, from, bytes });
             }
         }
+        picture
     }
-    findings
+
+    /// What of these stood in the memory then.
+    #[must_use]
+    pub fn search(&self, needles: &Needles) -> Findings {
+        let mut findings = Findings { unreadable: self.unreadable, ..Findings::default() };
+        for stretch in &self.stretches {
+            let hits = find(&stretch.bytes, stretch.from, &stretch.mapping, needles);
+            findings.bytes += stretch.bytes.len() as u64;
+            match stretch.guard {
+                Guard::Protected => findings.protected.extend(hits),
+                Guard::Exposed => findings.exposed.extend(hits),
+            }
+        }
+        findings
+    }
+
+    /// Every 32 bytes of locked memory, at a multiple of 32, that are not all zero. At rest these are the slots of the
+    /// vault: so a test gets to know keys that were made in there and that nothing gives out.
+    #[must_use]
+    pub fn locked_slots(&self) -> Vec<[u8; 32]> {
+        let locked = self.stretches.iter().filter(|stretch| stretch.guard == Guard::Protected);
+        let slots = locked.flat_map(|stretch| stretch.bytes.as_chunks().0);
+        slots.copied().filter(|slot| *slot != [0; 32]).collect()
+    }
 }
 
 /// A process that goes on when this is dropped.
@@ -96,10 +140,9 @@ impl Mapping {
         !of_kernel && !untouched_file
     }
 
-    /// Locked and kept out of dumps.
-    fn is_protected(&self) -> bool {
+    fn guard(&self) -> Guard {
         let has = |flag| self.flags.split(' ').any(|found| found == flag);
-        has("lo") && has("dd")
+        if has("lo") && has("dd") { Guard::Protected } else { Guard::Exposed }
     }
 }
 

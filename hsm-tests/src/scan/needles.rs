@@ -1,4 +1,7 @@
 //! What to look for: a key in every form that arithmetic and encodings give it, what gives a key away, and PINs.
+//!
+//! `p256` computes with a number as it is, in limbs; `ring` keeps the key, the nonce and its inverse in Montgomery form
+//! (times 2^256 mod n), in limbs too, and on the way to the inverse some powers of the nonce.
 
 use std::collections::HashMap;
 
@@ -25,6 +28,15 @@ pub struct Needles {
     filter: Vec<u64>,
 }
 
+/// A signature and what it is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// SHA-256 of what was signed.
+    pub digest: [u8; 32],
+    /// r and s, big endian.
+    pub signature: [u8; 64],
+}
+
 /// One byte string.
 pub(super) struct Needle {
     pub(super) name: String,
@@ -40,7 +52,7 @@ impl Needles {
     #[must_use]
     pub fn for_key(key: &[u8; 32], digests: &[[u8; 32]]) -> Self {
         let mut needles = Self::default();
-        needles.add_key(key);
+        needles.add_key("key", key);
         for (number, digest) in digests.iter().enumerate() {
             needles.add_nonce(&format!("digest {number}"), key, digest);
         }
@@ -50,7 +62,32 @@ impl Needles {
     /// One more key without digests.
     #[must_use]
     pub fn key(mut self, key: &[u8; 32]) -> Self {
-        self.add_key(key);
+        self.add_key("key", key);
+        self
+    }
+
+    /// One more key, called this.
+    #[must_use]
+    pub fn named_key(mut self, name: &str, key: &[u8; 32]) -> Self {
+        self.add_key(name, key);
+        self
+    }
+
+    /// The nonce of each of these signatures, which the key tells whoever has it: however it was drawn.
+    ///
+    /// # Panics
+    /// When one was not made with this key.
+    #[must_use]
+    pub fn nonces(mut self, key: &[u8; 32], all: &[Signed]) -> Self {
+        for (number, signed) in all.iter().enumerate() {
+            let nonce = nonce::of_signature(key, &signed.digest, &signed.signature);
+            let of = format!("signature {number}");
+            self.add_numbers(&of, &nonce::consequences(key, &signed.digest, nonce));
+            for (power, number) in nonce::powers(nonce) {
+                let little_endian = number.into_iter().rev().collect();
+                self.add(format!("k^{power} in Montgomery form, {of}"), little_endian, RUN);
+            }
+        }
         self
     }
 
@@ -74,31 +111,34 @@ impl Needles {
         self.windows.get(&window).map_or(&[], Vec::as_slice)
     }
 
-    fn add_key(&mut self, key: &[u8; 32]) {
+    fn add_key(&mut self, name: &str, key: &[u8; 32]) {
         let d = Scalar::from_repr((*key).into()).expect("a P-256 key");
         let inverse = Scalar::invert(&d).expect("not zero");
-        let numbers =
-            [("key", d), ("n - key", -d), ("1 / key", inverse), ("key in Montgomery form", montgomery(d))];
-        for (name, number) in numbers {
-            self.add_number(name, &number.to_repr().into());
-        }
+        self.add_number(name, key);
+        self.add_number(&format!("n - {name}"), &(-d).to_repr().into());
+        self.add_number(&format!("1 / {name}"), &inverse.to_repr().into());
+        self.add_number(&format!("{name} in Montgomery form"), &nonce::montgomery(d).to_repr().into());
         let lower: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.add("key, HEX".to_owned(), lower.to_uppercase().into_bytes(), 2 * RUN);
-        self.add("key, hex".to_owned(), lower.into_bytes(), 2 * RUN);
+        self.add(format!("{name}, HEX"), lower.to_uppercase().into_bytes(), 2 * RUN);
+        self.add(format!("{name}, hex"), lower.into_bytes(), 2 * RUN);
         for shift in 0..3 {
-            self.add(format!("key, base64 shifted by {shift}"), base64_inside(key, shift), 11);
+            self.add(format!("{name}, base64 shifted by {shift}"), base64_inside(key, shift), 11);
         }
     }
 
     fn add_nonce(&mut self, of: &str, key: &[u8; 32], digest: &[u8; 32]) {
         let secrets = nonce::secrets(key, digest);
-        for (name, number) in secrets.numbers {
-            self.add_number(&format!("{name}, {of}"), &number);
-        }
+        self.add_numbers(of, &secrets.numbers);
         for (name, words) in secrets.midstates {
             let bytes = |word: fn(u32) -> [u8; 4]| words.iter().flat_map(|w| word(*w)).collect::<Vec<u8>>();
             self.add(format!("{name}, {of}"), bytes(u32::to_le_bytes), RUN);
             self.add(format!("{name}, {of}, big endian"), bytes(u32::to_be_bytes), RUN);
+        }
+    }
+
+    fn add_numbers(&mut self, of: &str, numbers: &[(&str, [u8; 32])]) {
+        for (name, number) in numbers {
+            self.add_number(&format!("{name}, {of}"), number);
         }
     }
 
@@ -137,11 +177,6 @@ impl std::fmt::Debug for Needles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} needles", self.all.len())
     }
-}
-
-/// key * 2^256 mod n.
-fn montgomery(d: Scalar) -> Scalar {
-    (0..256).fold(d, |number, _| number.double())
 }
 
 /// The characters that the key alone decides when `shift` bytes stand before it and others after.

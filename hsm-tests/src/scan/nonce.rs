@@ -1,4 +1,7 @@
-//! RFC 6979 (section 3.2, SHA-256, P-256) with all its steps kept: any of these and one signature are the key.
+//! What one signature leaves behind: any of these numbers and the signature are the key.
+//!
+//! The nonce of RFC 6979 (section 3.2, SHA-256, P-256) is made anew here with all its steps kept. A nonce that was drawn
+//! at random follows from the signature and the key.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use p256::elliptic_curve::ff::PrimeField as _;
@@ -31,17 +34,10 @@ pub(super) fn secrets(key: &[u8; 32], digest: &[u8; 32]) -> Secrets {
     let v2 = hmac(&k2, &[&v1]);
     let nonce = hmac(&k2, &[&v2]); // also V; out of range with a chance of 2^-32, which no test meets
     let k = Scalar::from_repr(nonce.into()).expect("a nonce below the order");
-    let d = Scalar::from_repr((*key).into()).expect("a P-256 key");
-    let r = Scalar::reduce(&U256::from_be_slice(&(ProjectivePoint::GENERATOR * k).to_affine().x()));
-    let inverse = Scalar::invert(&k).expect("not zero");
-    let numbers = [("k", k), ("1/k", inverse), ("n - k", -k), ("r * key", r * d), ("z + r * key", z + r * d)];
+    let numbers = consequences(key, digest, k);
     let drbg = [("K1", k1), ("V1", v1), ("K2", k2), ("V2", v2)];
     Secrets {
-        numbers: numbers
-            .map(|(name, number)| (name, number.to_repr().into()))
-            .into_iter()
-            .chain(drbg)
-            .collect(),
+        numbers: numbers.into_iter().chain(drbg).collect(),
         midstates: vec![
             ("inner state of K1", midstate(&k1, 0x36)),
             ("outer state of K1", midstate(&k1, 0x5c)),
@@ -49,6 +45,51 @@ pub(super) fn secrets(key: &[u8; 32], digest: &[u8; 32]) -> Secrets {
             ("outer state of K2", midstate(&k2, 0x5c)),
         ],
     }
+}
+
+/// k = (z + r * d) / s.
+pub(super) fn of_signature(key: &[u8; 32], digest: &[u8; 32], signature: &[u8; 64]) -> Scalar {
+    let number = |bytes: &[u8]| Scalar::reduce(&U256::from_be_slice(bytes));
+    let (r, s, z, d) = (number(&signature[..32]), number(&signature[32..]), number(digest), number(key));
+    let k = (z + r * d) * Scalar::invert(&s).expect("a signature");
+    assert_eq!(r_of(k), r, "the signature was made with another key, or over something else");
+    k
+}
+
+/// The nonce and what is computed from it.
+pub(super) fn consequences(key: &[u8; 32], digest: &[u8; 32], k: Scalar) -> Vec<(&'static str, [u8; 32])> {
+    let (z, d, r) = (Scalar::reduce(&U256::from_be_slice(digest)), scalar(key), r_of(k));
+    let inverse = Scalar::invert(&k).expect("not zero");
+    let numbers = [
+        ("k", k),
+        ("1/k", inverse),
+        ("n - k", -k),
+        ("r * key", r * d),
+        ("z + r * key", z + r * d),
+        ("k in Montgomery form", montgomery(k)),
+        ("1/k in Montgomery form", montgomery(inverse)),
+    ];
+    numbers.map(|(name, number)| (name, number.to_repr().into())).to_vec()
+}
+
+/// The powers, in Montgomery form, over which `ring` goes to 1/k; a square root away from k.
+pub(super) fn powers(k: Scalar) -> Vec<(u64, [u8; 32])> {
+    const ALL: [u64; 18] = [2, 4, 5, 7, 8, 16, 32, 39, 43, 47, 79, 86, 91, 92, 99, 191, 223, 255];
+    let power = |n| k.pow_vartime(&U256::from_u64(n));
+    ALL.map(|n| (n, montgomery(power(n)).to_repr().into())).to_vec()
+}
+
+/// number * 2^256 mod n.
+pub(super) fn montgomery(number: Scalar) -> Scalar {
+    (0..256).fold(number, |number, _| number.double())
+}
+
+fn r_of(k: Scalar) -> Scalar {
+    Scalar::reduce(&U256::from_be_slice(&(ProjectivePoint::GENERATOR * k).to_affine().x()))
+}
+
+fn scalar(key: &[u8; 32]) -> Scalar {
+    Scalar::from_repr((*key).into()).expect("a P-256 key")
 }
 
 /// s of the signature, so that a test can check these numbers against a real one.

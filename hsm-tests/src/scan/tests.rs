@@ -7,10 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::ecdsa::{Signature, SigningKey};
+use sha2::Digest as _;
 use touchmarkd::vault::{Locked, MemoryKind, SecretBuf};
 
 use super::matcher::find;
-use super::needles::Needles;
+use super::needles::{Needles, Signed};
 use super::{nonce, process, tree};
 
 /// RFC 6979 appendix A.2.5.
@@ -172,7 +173,10 @@ fn core_has_the_heap_and_not_the_locked_pages() {
 /// Every form, at every alignment, whole and cut to the shortest run that counts.
 #[test]
 fn every_needle_is_found_at_every_alignment() {
-    let needles = Needles::for_key(&KEY, &[[0x11; 32]]).secret("PIN", PIN).secret("short", b"943817");
+    let signature: Signature = SigningKey::from_slice(&KEY).unwrap().sign_prehash(&[0x11; 32]).unwrap();
+    let signed = Signed { digest: [0x11; 32], signature: signature.to_bytes().into() };
+    let needles = Needles::for_key(&KEY, &[[0x11; 32]]).nonces(&KEY, &[signed]);
+    let needles = needles.secret("PIN", PIN).secret("short", b"943817");
     assert!(needles.all.len() > 100, "{needles:?}");
     for needle in &needles.all {
         let start = needle.bytes.len() - needle.min_run;
@@ -216,6 +220,31 @@ fn nonces_are_those_of_real_signatures() {
         let signature: Signature = SigningKey::from_slice(&KEY).unwrap().sign_prehash(&digest).unwrap();
         assert_eq!(signature.to_bytes()[32..], nonce::s_of(&KEY, &digest));
     }
+}
+
+/// And those of a signer that draws them at random.
+#[test]
+fn nonces_of_random_signatures_follow_from_the_key() {
+    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+    let random = ring::rand::SystemRandom::new();
+    let public = SigningKey::from_slice(&KEY).unwrap().verifying_key().to_sec1_point(false);
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let public = public.as_bytes();
+    let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &KEY, public, &random).unwrap();
+    for _ in 0..3 {
+        let signature: [u8; 64] = pair.sign(&random, b"a message").unwrap().as_ref().try_into().unwrap();
+        let digest = sha2::Sha256::digest(b"a message").into();
+        // It ends the test when k does not give r again.
+        let _k = nonce::of_signature(&KEY, &digest, &signature);
+    }
+}
+
+/// 2^256 mod n, in words of the standard: 2^256 - n.
+#[test]
+fn montgomery_form_is_the_number_times_two_to_the_256() {
+    let one: [u8; 32] = nonce::montgomery(p256::Scalar::ONE).to_bytes().into();
+    let bytes: String = one.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(bytes, "00000000ffffffff00000000000000004319055258e8617b0c46353d039cdaaf");
 }
 
 /// The same numbers by other means: the states continue to the HMAC that they belong to.

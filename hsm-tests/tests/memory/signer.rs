@@ -1,15 +1,20 @@
 //! Programs that sign: this test program, started again, with a key that it got by a pipe. One keeps its key in the
-//! vault, one is as careless as programs are.
+//! vault, two are as careless as programs are.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hsm_tests::scan::Signed;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use sha2::{Digest as _, Sha256};
 use touchmarkd::vault::{KeyRole, Locked, MemoryKind, SecretBuf, Vault, Wanted, WrapTo};
 
 use crate::secrets::{Secrets, messages, pem};
@@ -50,13 +55,21 @@ impl Signer {
         self.child.stdin.as_mut().unwrap().write_all(&[byte]).unwrap();
     }
 
-    /// Until the child says so. A child that dies says nothing more.
-    pub(crate) fn wait_for(&mut self, word: &str) {
-        let mut line = String::new();
+    /// Until the child says so. A child that dies says nothing more. What it signed last, where it says that before.
+    pub(crate) fn wait_for(&mut self, word: &str) -> Vec<Signed> {
+        let (mut line, mut signed) = (String::new(), Vec::new());
         while !line.trim_end().ends_with(word) {
             line.clear();
             assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "the child ended before it was {word}");
+            if let Some((number, signature)) =
+                line.trim_end().strip_prefix("signed ").and_then(|rest| rest.split_once(' '))
+            {
+                let digest = Sha256::digest(messages()[number.parse::<usize>().unwrap()]).into();
+                let signature = STANDARD.decode(signature).unwrap().try_into().unwrap();
+                signed.push(Signed { digest, signature });
+            }
         }
+        signed
     }
 }
 
@@ -74,7 +87,8 @@ fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let stdin = File::from(rustix::io::dup(std::io::stdin()).unwrap()); // without a buffer of its own
     match role.as_str() {
-        "careless" => careless(stdin),
+        "careless" => careless(stdin, Library::P256),
+        "careless with ring" => careless(stdin, Library::Ring),
         "vault" => careful(stdin, MemoryKind::Mlock),
         "vault in secret memory" => careful(stdin, MemoryKind::Secret),
         other => panic!("no role {other}"),
@@ -85,25 +99,47 @@ fn tell(word: &str) {
     std::io::stdout().write_all(format!("{word}\n").as_bytes()).unwrap();
 }
 
-/// Signs on threads until told to stop.
-fn sign_until_told(mut stdin: &File, sign: impl Fn(&[u8]) + Sync) {
-    let stop = AtomicBool::new(false);
+/// Signs on threads until told to stop, and says then what each has signed last. The threads stay: what is on their
+/// stacks stays too.
+fn sign_until_told(mut stdin: &File, sign: impl Fn(&[u8]) -> [u8; 64] + Sync, afterwards: impl FnOnce()) {
+    let (stop, end, last) = (AtomicBool::new(false), AtomicBool::new(false), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    messages().iter().for_each(|message| sign(message));
-                }
-            });
-        }
+        let thread = || {
+            let mut number = 0;
+            let mut signature = sign(&messages()[0]);
+            while !stop.load(Ordering::Relaxed) {
+                number = (number + 1) % messages().len();
+                signature = sign(&messages()[number]);
+            }
+            last.lock().unwrap().push((number, signature));
+            while !end.load(Ordering::Relaxed) {
+                std::thread::park();
+            }
+        };
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(thread)).collect();
         tell("signing");
         stdin.read_exact(&mut [0]).unwrap();
         stop.store(true, Ordering::Relaxed);
+        while last.lock().unwrap().len() < threads.len() {
+            std::thread::yield_now();
+        }
+        for (number, signature) in last.lock().unwrap().iter() {
+            tell(&format!("signed {number} {}", STANDARD.encode(signature)));
+        }
+        afterwards();
+        end.store(true, Ordering::Relaxed);
+        threads.iter().for_each(|thread| thread.thread().unpark());
     });
 }
 
-/// What most programs do: PEM in a String, the key in a `SigningKey`, signatures on ordinary stacks.
-fn careless(mut stdin: File) {
+/// Who computes the signatures.
+enum Library {
+    P256,
+    Ring,
+}
+
+/// What most programs do: PEM in a String, the key in the library's own type, signatures on ordinary stacks.
+fn careless(mut stdin: File, library: Library) {
     let mut read = || {
         let mut length = [0];
         stdin.read_exact(&mut length).unwrap();
@@ -114,7 +150,31 @@ fn careless(mut stdin: File) {
     let (pem, passphrase) = (read(), read());
     let der = STANDARD.decode(pem.lines().nth(1).unwrap()).unwrap();
     let key = SigningKey::from_slice(&der[7..39]).unwrap();
-    sign_until_told(&stdin, |message| _ = std::hint::black_box::<Signature>(key.sign(message)));
+    let ended = || {
+        tell("quiet");
+        (&stdin).read_to_end(&mut Vec::new()).unwrap();
+    };
+    match library {
+        Library::P256 => {
+            let sign = |message: &[u8]| {
+                let signature: Signature = key.sign(message);
+                signature.to_bytes().into()
+            };
+            sign_until_told(&stdin, sign, ended);
+        }
+        Library::Ring => {
+            let (random, public) = (SystemRandom::new(), key.verifying_key().to_sec1_point(false));
+            let make = || {
+                let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+                let public = public.as_bytes();
+                EcdsaKeyPair::from_private_key_and_public_key(algorithm, &der[7..39], public, &random)
+                    .unwrap()
+            };
+            // A key pair for each signature, as the vault has to make it from the slot.
+            let sign = |message: &[u8]| make().sign(&random, message).unwrap().as_ref().try_into().unwrap();
+            sign_until_told(&stdin, sign, ended);
+        }
+    }
     std::hint::black_box((pem, passphrase));
 }
 
@@ -141,10 +201,12 @@ fn careful(mut stdin: File, kind: MemoryKind) {
     drop(passphrase);
     let id = imported.public.id();
     vault.load(id, &imported.binding, &imported.public, &imported.sealed).unwrap();
-    sign_until_told(&stdin, |message| _ = vault.sign(&id, message).unwrap());
-    tell("quiet");
-    stdin.read_exact(&mut [0]).unwrap();
-    vault.lock();
-    tell("locked");
-    stdin.read_to_end(&mut Vec::new()).unwrap();
+    let sign = |message: &[u8]| *vault.sign(&id, message).unwrap().as_bytes();
+    sign_until_told(&stdin, sign, || {
+        tell("quiet");
+        (&stdin).read_exact(&mut [0]).unwrap();
+        vault.lock();
+        tell("locked");
+        (&stdin).read_to_end(&mut Vec::new()).unwrap();
+    });
 }
