@@ -47,13 +47,30 @@ impl Daemon {
     /// the socket.
     #[must_use]
     pub fn with_config(config: impl FnOnce(&Path, &Path) -> String) -> Self {
+        Self::configured(config, |cli, _| cli)
+    }
+
+    /// The same, made for being looked into: root can read its locked memory (`--memory mlock`), it logs all that it
+    /// can, and its temporary files are in the folder `tmp` beside the rest.
+    #[must_use]
+    pub fn of_glass(config: impl FnOnce(&Path, &Path) -> String) -> Self {
+        Self::configured(config, |cli, place| {
+            let cli = cli.env("TOUCHMARKD_LOG", "trace").env("RUST_LOG", "trace");
+            cli.env("TMPDIR", place.folder("tmp")).args(["--memory", "mlock"])
+        })
+    }
+
+    fn configured(
+        config: impl FnOnce(&Path, &Path) -> String,
+        with: impl FnOnce(Cli, &Place) -> Cli,
+    ) -> Self {
         let place = Place::new();
         let (file, run) = (place.join("touchmarkd.toml"), place.folder("run"));
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&run, private).expect("a folder for its owner alone");
         let socket = run.join("touchmarkd.sock");
         std::fs::write(&file, config(place.path(), &socket)).expect("the daemon's configuration");
-        let cli = program(&place).args(["run", "--config"]).arg(file);
+        let cli = with(program(&place).args(["run", "--config"]).arg(file), &place);
         Self::started(cli, socket, place)
     }
 

@@ -79,6 +79,15 @@ pub fn tree(path: &Path, needles: &Needles) -> Findings {
     files::scan(path, needles)
 }
 
+/// Searches the regular files that a process has open, those included that have no name any more.
+///
+/// # Panics
+/// When the process is not there.
+#[must_use]
+pub fn open_files(pid: u32, needles: &Needles) -> Findings {
+    files::scan_open(pid, needles)
+}
+
 /// Lets gdb write a core of the running process, registers of every thread included, and searches it.
 ///
 /// # Panics

@@ -50,6 +50,12 @@ impl SoftHsm {
         Self { place }
     }
 
+    /// The folder with its tokens and its configuration.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.place.path()
+    }
+
     /// The module.
     ///
     /// # Panics
@@ -69,8 +75,13 @@ impl SoftHsm {
 
     /// One more token of this label.
     pub fn add_token(&self, label: &str) {
+        self.add_token_with_pin(label, PIN);
+    }
+
+    /// One more token of this label and this user PIN.
+    pub fn add_token_with_pin(&self, label: &str, pin: &str) {
         let util = self.cli(&tool("softhsm2-util")).args(["--init-token", "--free", "--label", label]);
-        util.args(["--so-pin", SO_PIN, "--pin", PIN]).ok();
+        util.args(["--so-pin", SO_PIN, "--pin", pin]).ok();
     }
 
     /// Takes all tokens away, as if they were pulled out.

@@ -8,10 +8,16 @@
 mod client;
 #[path = "memory/daemon.rs"]
 mod daemon;
+#[path = "memory/left.rs"]
+mod left;
+#[path = "memory/operations.rs"]
+mod operations;
 #[path = "memory/secrets.rs"]
 mod secrets;
 #[path = "memory/signer.rs"]
 mod signer;
+#[path = "memory/stage.rs"]
+mod stage;
 
 use hsm_tests::scan;
 
@@ -109,6 +115,21 @@ fn daemon_keeps_keys_in_locked_memory_and_nowhere_else() {
     std::fs::remove_file(stage.folder.join("pin")).unwrap(); // the one file that a dev daemon keeps a PIN in
     scan::tree(&stage.folder, &needles).assert_clean("state and log");
     scan::tree(&stage.home(), &needles).assert_clean("the person's folder");
+}
+
+/// Each operation leaves its keys in locked memory, and nothing else anywhere.
+#[test]
+fn secrets_are_gone_after_every_kind_of_operation() {
+    let mut stage = stage::Stage::set();
+    operations::ways_to_open_it(&mut stage);
+    operations::keys(&mut stage);
+    let root = operations::root_key_onto_a_token(&mut stage);
+    operations::signatures(&mut stage, &root);
+    operations::broken_off(&mut stage);
+    left::by_a_running_daemon(&mut stage);
+    left::by_a_daemon_that_dies(&mut stage);
+    left::in_files(&mut stage);
+    eprintln!("MEASURED: {}", stage.count());
 }
 
 /// A PIN that was typed is gone from the client as soon as the daemon has it; and a client that may still need its PIN

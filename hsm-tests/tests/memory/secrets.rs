@@ -16,14 +16,24 @@ pub(crate) struct Secrets {
     pub(crate) passphrase: String,
 }
 
+/// A fresh private key.
+pub(crate) fn key() -> [u8; 32] {
+    let mut key = [0; 32];
+    rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty()).unwrap();
+    key[0] = 0x3b; // below the order
+    key
+}
+
+/// A fresh PIN or passphrase.
+pub(crate) fn word() -> String {
+    let mut word = [0; 12];
+    rustix::rand::getrandom(&mut word, rustix::rand::GetRandomFlags::empty()).unwrap();
+    STANDARD.encode(word)
+}
+
 impl Secrets {
     pub(crate) fn fresh() -> Self {
-        let (mut key, mut word) = ([0; 32], [0; 12]);
-        for bytes in [key.as_mut_slice(), &mut word] {
-            rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty()).unwrap();
-        }
-        key[0] = 0x3b; // below the order
-        Self { key, passphrase: STANDARD.encode(word) }
+        Self { key: key(), passphrase: word() }
     }
 
     pub(crate) fn needles(&self) -> Needles {
