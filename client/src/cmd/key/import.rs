@@ -32,8 +32,8 @@ pub(super) async fn run(ctx: &Ctx, args: KeyImportArgs) -> Result<(), Error> {
     let daemon = Daemon::connect(ctx, Prompter::from_args(&args.pin)).await?;
     let (mut imported, mut left) = (Vec::new(), Vec::new());
     for path in &files {
-        let file = Secret::from_file(path)?;
-        let hints = Hints::of(path, file.expose(), args.role.as_deref());
+        // Wiped at once: it is read again when the daemon asks for it.
+        let hints = Hints::of(path, Secret::from_file(path)?.expose(), args.role.as_deref());
         if hints.role.as_deref() == Some("root") && args.token.is_none() {
             ctx.out.warn(&format!("{} is a root key: it needs --token NAME", path.display()));
             left.push(path.clone());
