@@ -6,10 +6,10 @@
 
 #[path = "memory/client.rs"]
 mod client;
-#[path = "memory/daemon.rs"]
-mod daemon;
 #[path = "memory/left.rs"]
 mod left;
+#[path = "memory/load.rs"]
+mod load;
 #[path = "memory/operations.rs"]
 mod operations;
 #[path = "memory/secrets.rs"]
@@ -19,13 +19,19 @@ mod signer;
 #[path = "memory/stage.rs"]
 mod stage;
 
-use hsm_tests::scan;
+use std::path::PathBuf;
+
+use hsm_tests::daemon::Daemon;
+use hsm_tests::home::Home;
+use hsm_tests::scan::{self, Needles};
+use hsm_tests::soak;
 
 use secrets::Secrets;
 use signer::Signer;
 
-/// How often a process is looked at while it signs.
+/// How often a process is looked at while it signs: in the short form, and in the long one.
 const SCANS: usize = 25;
+const LONG: usize = 100;
 
 /// Both sides of it must hold for the tests below to mean anything: a signer that takes no care is caught.
 #[test]
@@ -50,14 +56,14 @@ fn vault_keeps_keys_nonces_and_passphrases_in_locked_memory() {
     let secrets = Secrets::fresh();
     let mut signer = Signer::start("vault", &secrets);
     let (needles, folder) = (secrets.needles(), tempfile::tempdir().unwrap());
-    let mut protected = 0;
-    for number in 0..SCANS {
+    let (scans, mut protected) = (soak::rounds(SCANS, LONG), 0);
+    for number in 0..scans {
         let findings = scan::process(signer.pid(), &needles);
         findings.assert_clean(&format!("scan {number} under load"));
         protected += findings.protected.len();
         assert!(!findings.protected.is_empty(), "scan {number} does not see the key itself");
     }
-    assert!(protected > SCANS, "no scan met a signature at work: {protected} finds");
+    assert!(protected > scans, "no scan met a signature at work: {protected} finds");
 
     signer.say(b'q'); // the signing ends, the threads and the vault stay
     let signed = signer.wait_for("quiet");
@@ -86,35 +92,38 @@ fn secret_memory_shows_nothing_to_root() {
     }
 }
 
-/// The promise itself, on the shipped daemon: an imported key, signatures over the socket, then lock.
+/// The promise itself, on the shipped daemon: imported keys, signatures over the socket by eight clients, then lock.
 #[test]
 fn daemon_keeps_keys_in_locked_memory_and_nowhere_else() {
-    let mut stage = daemon::Stage::set();
-    let (load, digest) = stage.load();
-    let (needles, pid) = (stage.needles(digest), stage.process.pid());
-    for number in 0..SCANS {
-        load.wait_for(20);
-        let findings = scan::process(pid, &needles);
+    let mut stage = stage::Stage::set();
+    let groups = operations::repositories_with_known_keys(&mut stage);
+    let stray = stage.word("a secret that nobody asked for");
+    let load = load::Load::start(stage.daemon.socket(), &groups, &stray);
+    let (scans, mut at_work) = (soak::rounds(SCANS, LONG), 0);
+    let needles = stage.needles();
+    for number in 0..scans {
+        let pid = stage.pid();
+        let (picture, nonces) = load.around(|| scan::picture(pid));
+        let findings = picture.search(&needles);
         findings.assert_clean(&format!("scan {number} under load"));
-        assert!(!findings.protected.is_empty(), "scan {number} does not see the key itself");
+        for seat in groups.iter().flatten() {
+            assert!(seat.is_seen_in(&findings), "scan {number} does not see the key of {} itself", seat.role);
+        }
+        let findings = picture.search(&nonces);
+        findings.assert_clean(&format!("scan {number} under load, for nonces"));
+        at_work += usize::from(!findings.protected.is_empty());
     }
-    load.stop();
+    let others = load.stop();
+    soak::say(&format!(
+        "MEASURED: {scans} scans under load: 0 exposed; {at_work} met a nonce at work; {others} other rounds"
+    ));
 
-    let at_rest = scan::process(pid, &needles);
-    at_rest.assert_clean("open, at rest");
-    assert!(at_rest.protected.iter().all(|hit| hit.needle.starts_with("key, big endian")), "{at_rest:?}");
-    let folder = tempfile::tempdir().unwrap();
-    scan::core(pid, folder.path(), &needles).assert_clean("core of an open daemon");
-
+    stage.is_open_and_clean("open, at rest");
+    left::by_a_running_daemon(&mut stage);
     stage.touchmark(&["lock"]).exits(0);
-    let locked = scan::process(pid, &needles);
-    locked.assert_clean("locked");
-    assert!(locked.protected.is_empty(), "{locked:?}");
-
-    stage.process.stop();
-    std::fs::remove_file(stage.folder.join("pin")).unwrap(); // the one file that a dev daemon keeps a PIN in
-    scan::tree(&stage.folder, &needles).assert_clean("state and log");
-    scan::tree(&stage.home(), &needles).assert_clean("the person's folder");
+    stage.is_closed_and_clean("locked");
+    stage.daemon.stop();
+    left::in_files(&mut stage);
 }
 
 /// Each operation leaves its keys in locked memory, and nothing else anywhere.
@@ -129,14 +138,34 @@ fn secrets_are_gone_after_every_kind_of_operation() {
     left::by_a_running_daemon(&mut stage);
     left::by_a_daemon_that_dies(&mut stage);
     left::in_files(&mut stage);
-    eprintln!("MEASURED: {}", stage.count());
+    soak::say(&format!("MEASURED: {}", stage.count()));
 }
 
-/// A PIN that was typed is gone from the client as soon as the daemon has it; and a client that may still need its PIN
+/// `--dev`, in the kind of memory that a kernel gives by default: its PINs stand in their two files and nowhere else.
+#[test]
+fn dev_daemon_keeps_its_pins_in_their_files_alone() {
+    let mut daemon = Daemon::dev();
+    Home::new().touchmark().arg("--socket").arg(daemon.socket()).arg("status").ok().says("open");
+    let folder = daemon.folder().join("dev");
+    let files = ["pin", "so-pin"].map(|name| folder.join(name));
+    let pins = files.each_ref().map(|file| std::fs::read(file).unwrap());
+    let needles = Needles::default().secret("PIN", &pins[0]).secret("SO PIN", &pins[1]);
+    let findings = scan::process(daemon.process().pid(), &needles);
+    findings.assert_clean("a dev daemon");
+    assert!(findings.protected.is_empty());
+    let in_files = scan::tree(daemon.folder(), &needles);
+    let places: Vec<_> = in_files.exposed.iter().map(|hit| PathBuf::from(&hit.place)).collect();
+    assert_eq!(places.len(), 2, "{in_files:?}");
+    assert!(files.iter().all(|file| places.contains(file)), "{in_files:?}");
+}
+
+/// What a person gave is gone from the client as soon as the daemon has it; and a client that may still need its PIN
 /// is caught with it, so the scan sees what it would have to see.
 #[test]
 fn client_forgets_a_typed_pin_at_once() {
-    let stage = client::Stage::set();
-    stage.while_a_piped_pin_serves().exposed.iter().for_each(|hit| assert_eq!(hit.needle, "PIN"));
-    stage.after_a_typed_pin().assert_clean("a client that has handed its PIN over");
+    let mut stage = stage::Stage::set();
+    client::prepare(&mut stage);
+    client::while_a_piped_pin_serves(&mut stage);
+    client::after_a_typed_pin(&mut stage);
+    client::between_two_key_files(&mut stage);
 }

@@ -82,8 +82,8 @@ impl Needles {
         for (number, signed) in all.iter().enumerate() {
             let nonce = nonce::of_signature(key, &signed.digest, &signed.signature);
             let of = format!("signature {number}");
-            self.add_numbers(&of, &nonce::consequences(key, &signed.digest, nonce));
-            for (power, number) in nonce::powers(nonce) {
+            self.add_numbers(&of, &nonce.numbers(key, &signed.digest));
+            for (power, number) in nonce.powers() {
                 let little_endian = number.into_iter().rev().collect();
                 self.add(format!("k^{power} in Montgomery form, {of}"), little_endian, RUN);
             }

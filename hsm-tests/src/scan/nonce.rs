@@ -25,8 +25,7 @@ pub(super) struct Secrets {
 
 /// All of it for one key and one digest.
 pub(super) fn secrets(key: &[u8; 32], digest: &[u8; 32]) -> Secrets {
-    let z = Scalar::reduce(&U256::from_be_slice(digest));
-    let z_bytes: [u8; 32] = z.to_repr().into();
+    let z_bytes: [u8; 32] = number(digest).to_repr().into();
     let (k0, v0) = ([0; 32], [1; 32]);
     let k1 = hmac(&k0, &[&v0, &[0], key, &z_bytes]);
     let v1 = hmac(&k1, &[&v0]);
@@ -34,7 +33,7 @@ pub(super) fn secrets(key: &[u8; 32], digest: &[u8; 32]) -> Secrets {
     let v2 = hmac(&k2, &[&v1]);
     let nonce = hmac(&k2, &[&v2]); // also V; out of range with a chance of 2^-32, which no test meets
     let k = Scalar::from_repr(nonce.into()).expect("a nonce below the order");
-    let numbers = consequences(key, digest, k);
+    let numbers = Nonce::new(k).numbers(key, digest);
     let drbg = [("K1", k1), ("V1", v1), ("K2", k2), ("V2", v2)];
     Secrets {
         numbers: numbers.into_iter().chain(drbg).collect(),
@@ -48,48 +47,61 @@ pub(super) fn secrets(key: &[u8; 32], digest: &[u8; 32]) -> Secrets {
 }
 
 /// k = (z + r * d) / s.
-pub(super) fn of_signature(key: &[u8; 32], digest: &[u8; 32], signature: &[u8; 64]) -> Scalar {
-    let number = |bytes: &[u8]| Scalar::reduce(&U256::from_be_slice(bytes));
-    let (r, s, z, d) = (number(&signature[..32]), number(&signature[32..]), number(digest), number(key));
-    let k = (z + r * d) * Scalar::invert(&s).expect("a signature");
+pub(super) fn of_signature(key: &[u8; 32], digest: &[u8; 32], signature: &[u8; 64]) -> Nonce {
+    let (r, s) = (number(&signature[..32]), number(&signature[32..]));
+    let k = (number(digest) + r * number(key)) * Scalar::invert(&s).expect("a signature");
     assert_eq!(r_of(k), r, "the signature was made with another key, or over something else");
-    k
+    Nonce { k, r }
 }
 
-/// The nonce and what is computed from it.
-pub(super) fn consequences(key: &[u8; 32], digest: &[u8; 32], k: Scalar) -> Vec<(&'static str, [u8; 32])> {
-    let (z, d, r) = (Scalar::reduce(&U256::from_be_slice(digest)), scalar(key), r_of(k));
-    let inverse = Scalar::invert(&k).expect("not zero");
-    let numbers = [
-        ("k", k),
-        ("1/k", inverse),
-        ("n - k", -k),
-        ("r * key", r * d),
-        ("z + r * key", z + r * d),
-        ("k in Montgomery form", montgomery(k)),
-        ("1/k in Montgomery form", montgomery(inverse)),
-    ];
-    numbers.map(|(name, number)| (name, number.to_repr().into())).to_vec()
+/// The nonce of one signature.
+pub(super) struct Nonce {
+    k: Scalar,
+    r: Scalar,
 }
 
-/// The powers, in Montgomery form, over which `ring` goes to 1/k; a square root away from k.
-pub(super) fn powers(k: Scalar) -> Vec<(u64, [u8; 32])> {
-    const ALL: [u64; 18] = [2, 4, 5, 7, 8, 16, 32, 39, 43, 47, 79, 86, 91, 92, 99, 191, 223, 255];
-    let power = |n| k.pow_vartime(&U256::from_u64(n));
-    ALL.map(|n| (n, montgomery(power(n)).to_repr().into())).to_vec()
+impl Nonce {
+    fn new(k: Scalar) -> Self {
+        Self { k, r: r_of(k) }
+    }
+
+    /// It, and what is computed from it with this key over this digest.
+    pub(super) fn numbers(&self, key: &[u8; 32], digest: &[u8; 32]) -> Vec<(&'static str, [u8; 32])> {
+        let (k, r, z, d) = (self.k, self.r, number(digest), number(key));
+        let inverse = Scalar::invert(&k).expect("not zero");
+        let numbers = [
+            ("k", k),
+            ("1/k", inverse),
+            ("n - k", -k),
+            ("r * key", r * d),
+            ("z + r * key", z + r * d),
+            ("k in Montgomery form", montgomery(k)),
+            ("1/k in Montgomery form", montgomery(inverse)),
+        ];
+        numbers.map(|(name, number)| (name, number.to_repr().into())).to_vec()
+    }
+
+    /// The powers, in Montgomery form, over which `ring` goes to 1/k; a square root away from k.
+    pub(super) fn powers(&self) -> Vec<(usize, [u8; 32])> {
+        const ALL: [usize; 18] = [2, 4, 5, 7, 8, 16, 32, 39, 43, 47, 79, 86, 91, 92, 99, 191, 223, 255];
+        let powers = std::iter::successors(Some(Scalar::ONE), |power| Some(power * &self.k));
+        let wanted = powers.take(256).enumerate().filter(|(n, _)| ALL.contains(n));
+        wanted.map(|(n, power)| (n, montgomery(power).to_repr().into())).collect()
+    }
 }
 
 /// number * 2^256 mod n.
 pub(super) fn montgomery(number: Scalar) -> Scalar {
-    (0..256).fold(number, |number, _| number.double())
+    // 2^256 is one more than this, the largest of 256 bits.
+    number * (Scalar::reduce(&U256::MAX) + Scalar::ONE)
 }
 
 fn r_of(k: Scalar) -> Scalar {
-    Scalar::reduce(&U256::from_be_slice(&(ProjectivePoint::GENERATOR * k).to_affine().x()))
+    number(&(ProjectivePoint::GENERATOR * k).to_affine().x())
 }
 
-fn scalar(key: &[u8; 32]) -> Scalar {
-    Scalar::from_repr((*key).into()).expect("a P-256 key")
+fn number(bytes: &[u8]) -> Scalar {
+    Scalar::reduce(&U256::from_be_slice(bytes))
 }
 
 /// s of the signature, so that a test can check these numbers against a real one.

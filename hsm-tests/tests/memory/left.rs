@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hsm_tests::scan::{self, Needles};
+use hsm_tests::soak;
 use rustix::process::Signal;
 
 use crate::stage::Stage;
@@ -58,7 +59,9 @@ pub(crate) fn by_a_daemon_that_dies(stage: &mut Stage) {
     other.stderr(Stdio::null()).status().unwrap();
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     if pattern.starts_with(['/', '|']) {
-        eprintln!("NOT SEEN: whether a core would have come; this machine has them elsewhere: {pattern}");
+        soak::say(&format!(
+            "NOT SEEN: whether a core would have come; this machine has them elsewhere: {pattern}"
+        ));
         return;
     }
     assert_eq!(cores(&folder).len(), 1, "another program's core");

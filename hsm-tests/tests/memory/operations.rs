@@ -5,12 +5,15 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Stdio};
 
 use hsm_tests::images::Image;
+use hsm_tests::{scan, soak};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::left;
+use crate::load::Seat;
 use crate::stage::Stage;
 
-const ENCRYPTED: [&str; 6] = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"];
+/// What `openssl` does to make a key file as Docker does.
+pub(crate) const ENCRYPTED: [&str; 6] = ["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA1"];
 
 /// A vault made, opened, closed, moved; by token and by passphrase.
 pub(crate) fn ways_to_open_it(stage: &mut Stage) {
@@ -226,6 +229,18 @@ pub(crate) fn broken_off(stage: &mut Stage) {
     helpers.iter().for_each(|pid| signal(*pid, Signal::CONT));
     stage.until_a_word_is_held("PIN of spare", 0);
     stage.is_open_and_clean("a client killed after it gave the PIN");
+    // A helper keeps the PIN for as long as the login, which a token may lose; its module may have another copy.
+    for pid in stage.helpers() {
+        let found = scan::process(pid, &stage.needles()).exposed;
+        assert!(
+            found.iter().all(|hit| hit.needle == "PIN of spare"),
+            "a helper that is logged in: {found:?}"
+        );
+        soak::say(&format!(
+            "MEASURED: a helper that is logged in holds its own PIN {} times, and nothing else",
+            found.len()
+        ));
+    }
 
     let stray = stage.word("a secret that nobody asked for");
     for (length, what) in
@@ -245,6 +260,35 @@ pub(crate) fn broken_off(stage: &mut Stage) {
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     stream.read_to_end(&mut Vec::new()).ok(); // cut off, or told in HTTP/2 what it is
     drop(stream);
+}
+
+/// Two repositories whose keys all come from files, tags signed in both: for each request, the seats it is for.
+pub(crate) fn repositories_with_known_keys(stage: &mut Stage) -> Vec<Vec<Seat>> {
+    let pin = stage.pins[0].clone();
+    stage.given(&[&pin], &["vault", "init", "--token", "root"]).exits(0);
+    stage.given(&[&pin], &["key", "create", "root", "--token", "root"]).exits(0);
+    let mut groups = Vec::new();
+    for (name, roles, holder) in
+        [("one", ["targets"].as_slice(), "server"), ("two", &["targets", "snapshot"], "vault")]
+    {
+        let gun = stage.repository(name);
+        let mut seats = Vec::new();
+        for role in roles {
+            let label = format!("the {role} key of {name}");
+            let (key, passphrase) = (stage.key(&label), stage.word(&format!("the passphrase of {label}")));
+            let file = stage.key_file("key.pem", &key, &ENCRYPTED, &passphrase);
+            let args = ["key", "import", file.to_str().unwrap(), "--role", role, "--repository", &gun];
+            let made = stage.given(&[&passphrase], &[args.as_slice(), &["--format", "json"]].concat());
+            let key_id = made.exits(0).json()["imported"][0]["id"].as_str().unwrap().to_owned();
+            std::fs::remove_file(file).unwrap();
+            seats.push(Seat { gun: gun.clone(), role, key_id, key, label });
+        }
+        stage.given(&[&pin], &["init", &gun, "--snapshot", holder]).exits(0);
+        Image::saying(name).push(&stage.registry, &format!("icho/{name}"), "tag");
+        stage.touchmark(&["sign", &format!("{gun}:tag")]).exits(0);
+        groups.push(seats);
+    }
+    groups
 }
 
 fn lock(stage: &mut Stage) {
