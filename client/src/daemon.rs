@@ -10,6 +10,7 @@ mod wording;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -33,6 +34,9 @@ pub use events::{Event, Step};
 pub use last::LastDocument;
 pub use sign::{DocumentToSign, SignJob, SignedDocument, SignedJob};
 
+/// How long a crowd at the socket is put up with, and the pause between two tries.
+const CROWDED: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(10);
 /// How often a person may mistype a PIN in one command.
 const ROUNDS: usize = 3;
 
@@ -58,10 +62,14 @@ impl Daemon {
     }
 
     async fn open(socket: &Path, out: Output, prompter: Prompter) -> Result<Self, Error> {
-        let channel = channel(socket).await?;
-        let status =
-            DaemonClient::new(channel.clone()).status(v1::StatusRequest {}).await.map_err(failure)?;
-        let status = status.into_inner();
+        let began = Instant::now();
+        let (channel, status) = loop {
+            match greet(socket).await {
+                Err(Unheard::Crowd(_)) if began.elapsed() < CROWDED => tokio::time::sleep(AGAIN).await,
+                Err(Unheard::Crowd(error) | Unheard::Answer(error)) => return Err(error),
+                Ok(greeted) => break greeted,
+            }
+        };
         check_version(&status.version)?;
         Ok(Self { channel, socket: socket.to_path_buf(), out, prompter, status })
     }
@@ -169,8 +177,31 @@ pub fn failure(status: Status) -> Error {
 }
 
 /// Opens the socket first, so that its error is the kernel's own, then speaks gRPC over that connection.
-async fn channel(socket: &Path) -> Result<Channel, Error> {
-    let first = UnixStream::connect(socket).await.map_err(|cause| unreachable(socket, &cause))?;
+/// Why the first question got no answer.
+enum Unheard {
+    /// There was a crowd before us: the socket's queue is full, or the daemon closed a connection that had not asked
+    /// anything yet for another one. The next try may be heard.
+    Crowd(Error),
+    /// That is the answer.
+    Answer(Error),
+}
+
+/// Connects and asks for the status, which changes nothing.
+async fn greet(socket: &Path) -> Result<(Channel, v1::StatusResponse), Unheard> {
+    let channel = channel(socket).await?;
+    match DaemonClient::new(channel.clone()).status(v1::StatusRequest {}).await {
+        Ok(status) => Ok((channel, status.into_inner())),
+        // A status of the daemon has no source; one of our own for a connection that broke has.
+        Err(status) if std::error::Error::source(&status).is_some() => Err(Unheard::Crowd(failure(status))),
+        Err(status) => Err(Unheard::Answer(failure(status))),
+    }
+}
+
+async fn channel(socket: &Path) -> Result<Channel, Unheard> {
+    let first = UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
+        io::ErrorKind::WouldBlock => Unheard::Crowd(unreachable(socket, &cause)),
+        _ => Unheard::Answer(unreachable(socket, &cause)),
+    })?;
     let first = Mutex::new(Some(first));
     let path = socket.to_path_buf();
     let connector = tower::service_fn(move |_: tonic::transport::Uri| {
@@ -187,11 +218,11 @@ async fn channel(socket: &Path) -> Result<Channel, Error> {
     // The authority is never resolved; C-core servers want it to be "localhost".
     let endpoint = Endpoint::from_static("http://localhost");
     endpoint.connect_with_connector(connector).await.map_err(|cause| {
-        Error::new(
+        let error = Error::new(
             Reason::DaemonUnreachable,
             format!("what listens on {} does not speak gRPC: {cause}", socket.display()),
-        )
-        .hint("touchmark doctor")
+        );
+        Unheard::Crowd(error.hint("touchmark doctor"))
     })
 }
 

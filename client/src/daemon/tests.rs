@@ -236,7 +236,7 @@ async fn nobody_there_names_the_next_step() {
     let stale = folder.path().join("stale");
     drop(std::os::unix::net::UnixListener::bind(&stale).unwrap());
     for socket in [missing, stale] {
-        let error = channel(&socket).await.unwrap_err();
+        let Err(Unheard::Answer(error)) = channel(&socket).await else { panic!("nobody is there") };
         assert_eq!(error.reason, Reason::DaemonUnreachable);
         assert!(error.hint.unwrap().contains("touchmarkd run --dev"));
     }
