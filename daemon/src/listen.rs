@@ -8,6 +8,7 @@ mod bind;
 mod directory;
 mod error;
 mod folder;
+mod outlet;
 mod peer;
 mod preface;
 mod register;
@@ -24,6 +25,7 @@ pub use bind::{Bound, Place, activated};
 pub use directory::Directory;
 pub use error::ListenError;
 pub use folder::{Opening, prepare};
+pub use outlet::Outlet;
 pub use peer::{Peer, Peers};
 pub use preface::Preface;
 pub use register::{Caps, InFlight, Member, Register, Requests, Turn};
@@ -36,7 +38,7 @@ use crate::secret::Prompts;
 const PREFACE_TIME: Duration = Duration::from_secs(2);
 /// How often connections without a request are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
-/// A pause after the kernel refused a connection (no descriptors left).
+/// The longest pause after the kernel refused a connection (no descriptors left).
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the accept loop needs.
@@ -66,8 +68,7 @@ impl Door {
                             tracing::warn!(%error, left_out, "a connection could not be accepted");
                         }
                         // Most often there is no descriptor left for it.
-                        self.register.make_room();
-                        tokio::time::sleep(REFUSED_PAUSE).await;
+                        drop(tokio::time::timeout(REFUSED_PAUSE, self.register.make_room()).await);
                     }
                 },
             }

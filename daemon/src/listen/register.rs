@@ -158,10 +158,14 @@ impl Register {
         });
     }
 
-    /// Closes the one that has been silent longest, for lack of something else than places.
-    pub fn make_room(&self) {
-        let mut entries = self.entries();
-        self.close(entries.most_silent(|_| true), &mut entries);
+    /// Closes the one that has been silent longest, for lack of something else than places, and waits until one has
+    /// gone. For the one waiter of [`Register::room`].
+    pub async fn make_room(&self) {
+        {
+            let mut entries = self.entries();
+            self.close(entries.most_silent(|_| true), &mut entries);
+        }
+        self.left.notified().await;
     }
 
     /// A request of `state` begins. Over the cap of its uid, the connection with the most requests is closed: whoever

@@ -12,6 +12,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
 use super::Peer;
+use super::outlet::Outlet;
 use super::preface::LEN as PREFACE_LEN;
 use super::register::{Member, Requests};
 
@@ -34,6 +35,8 @@ pub struct ConnInfo {
     pub peer: Arc<Peer>,
     /// Where its requests are counted.
     pub requests: Requests,
+    /// Whether it takes answers.
+    pub outlet: Arc<Outlet>,
 }
 
 impl Conn {
@@ -43,7 +46,7 @@ impl Conn {
         peer: Arc<Peer>,
         member: Member,
     ) -> Self {
-        let info = ConnInfo { peer, requests: member.requests() };
+        let info = ConnInfo { peer, requests: member.requests(), outlet: Arc::default() };
         let closing = Box::pin(member.closing().cancelled_owned());
         Self { stream, preface, given: 0, closing, info, _member: member }
     }
@@ -54,6 +57,17 @@ impl Conn {
             Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
             Poll::Pending => Ok(()),
         }
+    }
+}
+
+impl Conn {
+    /// Tells the answers whether the socket takes them.
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(_) => self.info.outlet.drain(),
+            Poll::Pending => self.info.outlet.fill(),
+        }
+        written
     }
 }
 
@@ -87,7 +101,8 @@ impl AsyncRead for Conn {
 impl AsyncWrite for Conn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.is_open(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -96,7 +111,8 @@ impl AsyncWrite for Conn {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.is_open(cx)?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {

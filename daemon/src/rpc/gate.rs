@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::call::Call;
 use crate::app::App;
 use crate::audit::RequestId;
-use crate::listen::{ConnInfo, InFlight, Turn};
+use crate::listen::{ConnInfo, InFlight, Outlet, Turn};
 
 /// Puts a [`Gate`] before all services.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Answer {
-        let (call, in_flight) = match self.enter(&request) {
+        let (call, in_flight, outlet) = match self.enter(&request) {
             Ok(entered) => entered,
             Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
         };
@@ -66,14 +66,14 @@ where
             let mut in_flight = in_flight;
             let answer = answer.await?;
             in_flight.is_now(Turn::Theirs);
-            Ok(answer.map(|body| Body::new(Counted { body, in_flight })))
+            Ok(answer.map(|body| Body::new(Counted { body, in_flight, outlet, full: None })))
         };
         Box::pin(counted.instrument(span))
     }
 }
 
 impl<S> Gate<S> {
-    fn enter(&self, request: &Request<Body>) -> Result<(Call, InFlight), Status> {
+    fn enter(&self, request: &Request<Body>) -> Result<(Call, InFlight, Arc<Outlet>), Status> {
         let internal = |what| Refusal::new(Reason::Internal, what).into_status();
         let conn: &ConnInfo =
             request.extensions().get().ok_or_else(|| internal("a connection without a peer"))?;
@@ -86,7 +86,7 @@ impl<S> Gate<S> {
                     .hint("whoever runs touchmarkd adds an [[allow]] for this user to its configuration");
             return Err(self.app.refused(&call, refusal));
         }
-        Ok((call, in_flight))
+        Ok((call, in_flight, Arc::clone(&conn.outlet)))
     }
 }
 
@@ -95,6 +95,24 @@ impl<S> Gate<S> {
 struct Counted {
     body: Body,
     in_flight: InFlight,
+    outlet: Arc<Outlet>,
+    /// Done when the connection takes answers again.
+    full: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Counted {
+    /// Ready while the connection takes what is written to it.
+    fn poll_outlet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.full.is_none() && self.outlet.is_full() {
+            let outlet = Arc::clone(&self.outlet);
+            self.full = Some(Box::pin(async move { outlet.drained().await }));
+        }
+        if let Some(full) = &mut self.full {
+            std::task::ready!(full.as_mut().poll(cx));
+            self.full = None;
+        }
+        Poll::Ready(())
+    }
 }
 
 impl HttpBody for Counted {
@@ -105,6 +123,10 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if self.poll_outlet(cx).is_pending() {
+            self.in_flight.is_now(Turn::Theirs);
+            return Poll::Pending;
+        }
         let part = Pin::new(&mut self.body).poll_frame(cx);
         self.in_flight.is_now(if part.is_pending() { Turn::Ours } else { Turn::Theirs });
         part
