@@ -24,6 +24,7 @@ pub mod gate;
 pub mod home;
 pub mod hostile;
 pub mod http;
+pub mod http2;
 pub mod images;
 pub mod notary;
 pub mod place;
