@@ -126,6 +126,15 @@ impl Daemon {
         wait(&mut self.process, &self.socket)
     }
 
+    /// The same, ready when `ready` says so, which is asked without a pause.
+    pub fn start_again_until(&mut self, mut ready: impl FnMut(&Path) -> bool) {
+        assert!(!self.process.is_running(), "the daemon still runs");
+        self.process = spawn(&self.cli, &self.place);
+        while !ready(&self.socket) {
+            assert!(self.process.is_running(), "the daemon ended; its log ends:\n{}", self.process.tail());
+        }
+    }
+
     fn started(cli: Cli, socket: PathBuf, place: Place) -> Self {
         let process = launch(&cli, &socket, &place);
         Self { cli, process, socket, place }

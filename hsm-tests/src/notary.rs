@@ -63,6 +63,12 @@ impl Notary {
         format!("localhost:{port}")
     }
 
+    /// The port of 127.0.0.1 that notary-signer listens on: gRPC over mutual TLS, with certificates of the CA.
+    #[must_use]
+    pub fn signer_port(&self) -> u16 {
+        self.ports[0].number()
+    }
+
     /// The certificate of the CA that vouches for the server, PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {

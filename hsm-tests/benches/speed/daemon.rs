@@ -1,0 +1,98 @@
+//! How long the daemon takes to start, and how much memory it has.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hsm_tests::daemon::Daemon;
+use tokio::runtime::Runtime;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::{Channel, Endpoint};
+use touchmark_proto::v1;
+
+use crate::repository::create_key;
+use crate::rounds::{Spread, progress};
+use crate::table::Table;
+use crate::unary::unary;
+
+/// Starts of which the median counts.
+const STARTS: usize = 7;
+/// Keys that are made at the same time.
+const AT_ONCE: usize = 32;
+const MIB: f64 = 1024.0;
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct HealthRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct HealthAnswer {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// A connection to a daemon.
+pub(crate) async fn connect(socket: &Path) -> Result<Channel, tonic::transport::Error> {
+    Endpoint::try_from(format!("unix:{}", socket.display())).unwrap().connect().await
+}
+
+/// Measures a daemon with 100 vault keys, then with 10,000.
+pub(crate) fn measure(table: &mut Table) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut daemon = Daemon::dev();
+    let mut keys = 0;
+    for (count, start, memory) in [(100, "start", "memory-100"), (10_000, "start-10000", "memory-10000")] {
+        progress(&format!("making {count} keys"));
+        runtime.block_on(make_keys(daemon.socket(), keys, count));
+        keys = count;
+        let made = resident(&mut daemon);
+        let times: Vec<f64> = (0..STARTS).map(|_| restart(&mut daemon, &runtime)).collect();
+        let fresh = resident(&mut daemon);
+        table.figure(
+            start,
+            Spread::of(&times),
+            "SIGTERM, start, answer to a gRPC health check; vault opened",
+        );
+        let from = format!("{made:.1} after making them, {fresh:.1} after a start");
+        table.figure(memory, Spread::of(&[made.max(fresh)]), &from);
+    }
+}
+
+async fn make_keys(socket: &Path, from: usize, to: usize) {
+    let channel = connect(socket).await.expect("the daemon");
+    let tasks = (0..AT_ONCE).map(|task| {
+        let channel = channel.clone();
+        tokio::spawn(async move {
+            for number in (from..to).skip(task).step_by(AT_ONCE) {
+                create_key(&channel, v1::Role::Targets, &format!("example.com/keys/{number}"), "").await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+/// Stops it and starts it again; milliseconds until it answers.
+fn restart(daemon: &mut Daemon, runtime: &Runtime) -> f64 {
+    daemon.stop();
+    let start = Instant::now();
+    daemon.start_again_until(|socket| runtime.block_on(is_ready(socket)));
+    start.elapsed().as_secs_f64() * 1000.0
+}
+
+async fn is_ready(socket: &Path) -> bool {
+    let Ok(channel) = connect(socket).await else {
+        std::thread::sleep(Duration::from_micros(200));
+        return false;
+    };
+    let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");
+    let answer: HealthAnswer = unary(&channel, path, HealthRequest {}).await.expect("a health check");
+    answer.status == 1
+}
+
+/// MiB.
+fn resident(daemon: &mut Daemon) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.process().pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kib / MIB
+}

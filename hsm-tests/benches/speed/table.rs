@@ -1,0 +1,107 @@
+//! The table: for a person on the terminal, and in Markdown for the README.
+
+use std::fmt::Write as _;
+
+use crate::goal::{GOALS, Goal, Promise};
+use crate::rounds::Spread;
+
+/// What was measured, row by row.
+#[derive(Debug, Default)]
+pub(crate) struct Table(Vec<(&'static Goal, Found)>);
+
+/// What was found for one row.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The figure that the promise is about, and what it was made from.
+    Measured { spread: Spread, from: String },
+    /// Nothing, and why.
+    NotRun(String),
+}
+
+impl Table {
+    /// One more row.
+    pub(crate) fn add(&mut self, row: &str, found: Found) {
+        self.0.push((crate::goal::of(row), found));
+    }
+
+    /// A row of two rates, taken within rounds.
+    pub(crate) fn rates(&mut self, row: &str, ratio: Spread, ours: Spread, theirs: Spread) {
+        let from = format!("{}/s : {}/s", thousands(ours.median), thousands(theirs.median));
+        self.add(row, Found::Measured { spread: ratio, from });
+    }
+
+    /// A row of two times, taken within rounds.
+    pub(crate) fn times(&mut self, row: &str, ratio: Spread, ours: Spread, theirs: Spread) {
+        let from = format!("{:.0} ms : {:.0} ms", ours.median, theirs.median);
+        self.add(row, Found::Measured { spread: ratio, from });
+    }
+
+    /// A row with a figure of its own.
+    pub(crate) fn figure(&mut self, row: &str, spread: Spread, from: &str) {
+        self.add(row, Found::Measured { spread, from: from.to_owned() });
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for (goal, found) in self.sorted() {
+            let [figure, from, verdict] = found.cells(goal);
+            writeln!(
+                text,
+                "{verdict:8} {figure:>22}  (goal {})  {}  [{}]  {from}",
+                goal.promised(),
+                goal.what,
+                goal.row
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    /// For the README.
+    pub(crate) fn markdown(&self, machine: &str) -> String {
+        let mut text = String::from("| what | goal | measured | | from |\n|---|---|---|---|---|\n");
+        for (goal, found) in self.sorted() {
+            let [figure, from, verdict] = found.cells(goal);
+            writeln!(text, "| {} | {} | {figure} | {verdict} | {from} |", goal.what, goal.promised())
+                .unwrap();
+        }
+        writeln!(text, "\n{machine}").unwrap();
+        text
+    }
+
+    fn sorted(&self) -> impl Iterator<Item = (&'static Goal, &Found)> {
+        let found = |goal: &'static Goal| self.0.iter().find(|(one, _)| one.row == goal.row);
+        GOALS.iter().filter_map(found).map(|(goal, found)| (*goal, found))
+    }
+}
+
+impl Found {
+    /// Figure, what it is made from, verdict.
+    fn cells(&self, goal: &Goal) -> [String; 3] {
+        match self {
+            Self::NotRun(why) => ["not run".to_owned(), why.clone(), "not run".to_owned()],
+            Self::Measured { spread, from } => {
+                let figure = match goal.promise {
+                    Promise::Under(_, unit) if spread.least < spread.most => {
+                        format!("{:.1} {unit} ({:.1}–{:.1})", spread.median, spread.least, spread.most)
+                    }
+                    Promise::Under(_, unit) => format!("{:.1} {unit}", spread.median),
+                    _ => format!("{:.2} × ({:.2}–{:.2})", spread.median, spread.least, spread.most),
+                };
+                let verdict = if goal.is_met(spread.median) { "met" } else { "**missed**" };
+                [figure, from.clone(), verdict.to_owned()]
+            }
+        }
+    }
+}
+
+/// 12345.6 as "12,346".
+fn thousands(figure: f64) -> String {
+    let digits = format!("{figure:.0}");
+    let split = digits.len().saturating_sub(3);
+    match digits.split_at_checked(split) {
+        Some((front, back)) if !front.is_empty() => format!("{front},{back}"),
+        _ => digits,
+    }
+}
