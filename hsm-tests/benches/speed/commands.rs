@@ -156,15 +156,9 @@ impl Stage {
             contenders.push(("docker", one_more(|number| self.docker_sign(number))));
         }
         let rounds = Rounds::run(ROUNDS, &mut contenders);
-        table.times(
-            "sign-notary",
-            rounds.ratio("touchmark", "notary"),
-            rounds.of("touchmark"),
-            rounds.of("notary"),
-        );
+        table.times("sign-notary", &rounds, "touchmark", "notary");
         if self.engine.is_some() {
-            let ratio = rounds.ratio("touchmark", "docker");
-            table.times("sign-docker", ratio, rounds.of("touchmark"), rounds.of("docker"));
+            table.times("sign-docker", &rounds, "touchmark", "docker");
         } else {
             table.add("sign-docker", Found::NotRun("no Docker Engine".to_owned()));
         }
@@ -180,12 +174,7 @@ impl Stage {
             2 * ROUNDS,
             &mut [("touchmark", Box::new(|| time(&ours))), ("notary", Box::new(|| time(&theirs)))],
         );
-        table.times(
-            "verify",
-            rounds.ratio("touchmark", "notary"),
-            rounds.of("touchmark"),
-            rounds.of("notary"),
-        );
+        table.times("verify", &rounds, "touchmark", "notary");
     }
 
     fn docker_sign(&self, number: usize) -> Cli {

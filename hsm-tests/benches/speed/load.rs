@@ -11,7 +11,8 @@ pub(crate) trait Client: Send + 'static {
     fn ask(&mut self) -> impl Future<Output = u32> + Send;
 }
 
-/// Several clients at once, on one thread: the other core is the server's.
+/// Several clients at once, on one thread: the other core is the server's. The thread goes on between two turns, to
+/// answer what keeps connections alive.
 pub(crate) struct Load<C> {
     runtime: Runtime,
     clients: Vec<C>,
@@ -20,7 +21,8 @@ pub(crate) struct Load<C> {
 impl<C: Client> Load<C> {
     /// Clients that `connect` makes, warmed up: each has asked once.
     pub(crate) fn new<F: Future<Output = Vec<C>>>(connect: impl FnOnce() -> F) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let clients = runtime.block_on(connect());
         let mut load = Self { runtime, clients };
         load.rate(Duration::ZERO);

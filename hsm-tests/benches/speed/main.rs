@@ -26,6 +26,7 @@ mod in_process;
 mod load;
 mod machine;
 mod notary_signer;
+mod parsec;
 mod repository;
 mod rounds;
 mod ssh_agent;
@@ -49,8 +50,8 @@ type Part = (&'static [&'static str], fn(&mut Table));
 
 const PARTS: [Part; 5] = [
     (&["ssh-1", "ssh-8", "notary-signer-8", "p256-64", "p256-100"], vault::measure),
-    (&["token-8", "token-100", "parsec-1"], token::measure),
-    (&["start", "start-10000", "memory-100", "memory-10000"], daemon::measure),
+    (&["token-8", "token-100", "parsec-1", "parsec-8"], token::measure),
+    (&["start", "memory-100", "memory-10000"], daemon::measure),
     (&["sign-docker", "sign-notary", "verify"], commands::measure),
     (&["help", "size"], commands::measure_alone),
 ];

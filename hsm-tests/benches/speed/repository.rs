@@ -1,10 +1,13 @@
 //! Repositories that a daemon signs for, made over its own gRPC: no trust server has a part in signing.
 
+use std::time::Duration;
+
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use tonic::codegen::tokio_stream::iter;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use touchmark_proto::v1;
 use touchmark_proto::v1::keys_client::KeysClient;
 use touchmark_proto::v1::signer_client::SignerClient;
@@ -17,6 +20,8 @@ use crate::load::Client;
 
 /// Tags in each targets document: some 600 bytes of canonical JSON.
 const TAGS: usize = 5;
+/// Before a request that found the token busy asks again.
+const BUSY: Duration = Duration::from_millis(1);
 const DAY: i64 = 24 * 60 * 60;
 
 /// One role that a client signs for, version after version.
@@ -238,6 +243,7 @@ impl<D: Versions> Client for Signing<D> {
     }
 }
 
+/// Has documents signed. A token is held by one request at a time, and the others are told so: they ask again.
 async fn sign(signer: &mut SignerClient<Channel>, gun: &str, wanted: &[Wanted]) -> v1::Signed {
     let documents = wanted.iter().map(|wanted| wanted.document.clone()).collect();
     let open = v1::SignOpen { gun: gun.to_owned(), documents, ..Default::default() };
@@ -247,13 +253,25 @@ async fn sign(signer: &mut SignerClient<Channel>, gun: &str, wanted: &[Wanted]) 
         .map(|chunk| v1::sign_request::Part::Chunk(v1::Chunk { data: chunk.to_vec() }));
     let parts = std::iter::once(v1::sign_request::Part::Open(open)).chain(chunks);
     let parts: Vec<_> = parts.map(|part| v1::SignRequest { part: Some(part) }).collect();
-    let mut events = signer.sign(iter(parts)).await.unwrap().into_inner();
-    while let Some(event) = events.message().await.unwrap() {
-        if let Some(v1::sign_event::Event::Signed(signed)) = event.event {
-            assert_eq!(signed.documents.len(), wanted.len());
-            assert!(signed.documents.iter().all(|document| !document.signatures.is_empty()));
-            return signed;
+    loop {
+        match ask(signer, parts.clone()).await {
+            Ok(signed) => {
+                assert_eq!(signed.documents.len(), wanted.len());
+                assert!(signed.documents.iter().all(|document| !document.signatures.is_empty()));
+                return signed;
+            }
+            Err(busy) if busy.code() == Code::ResourceExhausted => tokio::time::sleep(BUSY).await,
+            Err(refusal) => panic!("the daemon refuses: {refusal}"),
         }
     }
-    panic!("the daemon signed nothing");
+}
+
+async fn ask(signer: &mut SignerClient<Channel>, parts: Vec<v1::SignRequest>) -> Result<v1::Signed, Status> {
+    let mut events = signer.sign(iter(parts)).await?.into_inner();
+    while let Some(event) = events.message().await? {
+        if let Some(v1::sign_event::Event::Signed(signed)) = event.event {
+            return Ok(signed);
+        }
+    }
+    Err(Status::internal("the daemon signed nothing"))
 }

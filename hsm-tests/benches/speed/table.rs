@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::goal::{GOALS, Goal, Promise};
-use crate::rounds::Spread;
+use crate::rounds::{Rounds, Spread};
 
 /// What was measured, row by row.
 #[derive(Debug, Default)]
@@ -25,15 +25,16 @@ impl Table {
     }
 
     /// A row of two rates, taken within rounds.
-    pub(crate) fn rates(&mut self, row: &str, ratio: Spread, ours: Spread, theirs: Spread) {
-        let from = format!("{}/s : {}/s", thousands(ours.median), thousands(theirs.median));
-        self.add(row, Found::Measured { spread: ratio, from });
+    pub(crate) fn rates(&mut self, row: &str, rounds: &Rounds, ours: &str, theirs: &str) {
+        let [rate, other] = [ours, theirs].map(|name| thousands(rounds.of(name).median));
+        let from = format!("{rate}/s : {other}/s");
+        self.add(row, Found::Measured { spread: rounds.ratio(ours, theirs), from });
     }
 
     /// A row of two times, taken within rounds.
-    pub(crate) fn times(&mut self, row: &str, ratio: Spread, ours: Spread, theirs: Spread) {
-        let from = format!("{:.0} ms : {:.0} ms", ours.median, theirs.median);
-        self.add(row, Found::Measured { spread: ratio, from });
+    pub(crate) fn times(&mut self, row: &str, rounds: &Rounds, ours: &str, theirs: &str) {
+        let from = format!("{:.0} ms : {:.0} ms", rounds.of(ours).median, rounds.of(theirs).median);
+        self.add(row, Found::Measured { spread: rounds.ratio(ours, theirs), from });
     }
 
     /// A row with a figure of its own.
@@ -89,8 +90,7 @@ impl Found {
                     Promise::Under(_, unit) => format!("{:.1} {unit}", spread.median),
                     _ => format!("{:.2} × ({:.2}–{:.2})", spread.median, spread.least, spread.most),
                 };
-                let verdict = if goal.is_met(spread.median) { "met" } else { "**missed**" };
-                [figure, from.clone(), verdict.to_owned()]
+                [figure, from.clone(), goal.verdict(spread.median).to_owned()]
             }
         }
     }

@@ -6,55 +6,72 @@ use touchmark_tuf::Root;
 use crate::c_sign::CSign;
 use crate::daemon::connect;
 use crate::load::Load;
+use crate::parsec::Parsec;
 use crate::repository::{Signing, create_root_key, make};
-use crate::rounds::{Rounds, progress};
+use crate::rounds::{Rounds, Turn, progress};
 use crate::table::{Found, Table};
 use crate::{ROUNDS, TURN};
 
+/// Clients at once.
 const CLIENTS: usize = 8;
+/// Keys on the fuller token.
+const KEYS: usize = 100;
 /// The name of the dev daemon's token.
 const TOKEN: &str = "dev";
 
-/// Measures the three rows with a token.
+/// Measures the rows with a token.
 pub(crate) fn measure(table: &mut Table) {
     progress("making tokens");
     let [daemon, full] = [Daemon::dev(), Daemon::dev()];
+    let [mut eight, mut one] = [CLIENTS, 1].map(|clients| load(&daemon, clients));
     let dev = daemon.folder().join("dev");
     let mut bare = CSign::start(&dev.join("softhsm2.conf"), &dev.join("pin"));
-    let mut of_one = load(&daemon, CLIENTS, 1);
-    let mut alone = load(&daemon, 1, 1);
-    let mut of_hundred = load(&full, CLIENTS, 100);
-    let rounds = Rounds::run(
-        ROUNDS,
-        &mut [
-            ("touchmark, 8 clients", Box::new(|| of_one.rate(TURN))),
-            ("C_Sign loop", Box::new(|| bare.rate(TURN))),
-            ("touchmark, 100 keys", Box::new(|| of_hundred.rate(TURN))),
-            ("touchmark, 1 client", Box::new(|| alone.rate(TURN))),
-        ],
-    );
-    let mut row = |row, ours, theirs| {
-        table.rates(row, rounds.ratio(ours, theirs), rounds.of(ours), rounds.of(theirs));
-    };
-    row("token-8", "touchmark, 8 clients", "C_Sign loop");
-    row("token-100", "touchmark, 100 keys", "touchmark, 8 clients");
-    eprintln!("{:?}", rounds.of("touchmark, 1 client"));
-    table.add("parsec-1", Found::NotRun("parsec is not here".to_owned()));
+    let mut hundred = load(&full, CLIENTS);
+    add_keys(&full, KEYS - 1);
+    let parsec = Parsec::start();
+    let mut contenders: Vec<(&'static str, Turn<'_>)> = vec![
+        ("touchmark, 8 clients", Box::new(|| eight.rate(TURN))),
+        ("C_Sign", Box::new(|| bare.rate(TURN))),
+        ("touchmark, 100 keys", Box::new(|| hundred.rate(TURN))),
+    ];
+    if let Some(parsec) = &parsec {
+        contenders.push(("touchmark, 1 client", Box::new(|| one.rate(TURN))));
+        contenders.push(("parsec, 1 client", Box::new(|| parsec.rate(1, TURN))));
+        contenders.push(("parsec, 8 clients", Box::new(|| parsec.rate(CLIENTS, TURN))));
+    }
+    let rounds = Rounds::run(ROUNDS, &mut contenders);
+    table.rates("token-8", &rounds, "touchmark, 8 clients", "C_Sign");
+    table.rates("token-100", &rounds, "touchmark, 100 keys", "touchmark, 8 clients");
+    if parsec.is_some() {
+        table.rates("parsec-1", &rounds, "touchmark, 1 client", "parsec, 1 client");
+        table.rates("parsec-8", &rounds, "touchmark, 8 clients", "parsec, 8 clients");
+    } else {
+        for row in ["parsec-1", "parsec-8"] {
+            table.add(row, Found::NotRun("parsec is not installed: PARSEC=build make bench".to_owned()));
+        }
+    }
 }
 
 /// Clients that sign with the token's root key, each for a repository of its own.
-fn load(daemon: &Daemon, clients: usize, keys: usize) -> Load<Signing<Root>> {
+fn load(daemon: &Daemon, clients: usize) -> Load<Signing<Root>> {
     Load::new(|| async {
-        let channel = connect(daemon.socket()).await.unwrap();
         let mut all = Vec::with_capacity(clients);
         for number in 0..clients {
             let channel = connect(daemon.socket()).await.unwrap();
-            let made = make(&channel, &format!("example.com/bench/{clients}/{number}")).await;
+            let made = make(&channel, &format!("example.com/bench/root-{clients}/{number}")).await;
             all.push(Signing::new(channel, &made.gun, vec![made.root]).await);
-        }
-        for number in 1..keys {
-            create_root_key(&channel, TOKEN, &format!("spare {number}")).await;
         }
         all
     })
+}
+
+fn add_keys(daemon: &Daemon, count: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let channel = connect(daemon.socket()).await.unwrap();
+        for number in 0..count {
+            progress(&format!("making key {} of {count} on a token", number + 1));
+            create_root_key(&channel, TOKEN, &format!("spare {number}")).await;
+        }
+    });
 }

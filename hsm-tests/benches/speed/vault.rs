@@ -51,14 +51,11 @@ pub(crate) fn measure(table: &mut Table) {
         ("touchmark, 100 documents", Box::new(|| batch.rate(TURN))),
     ];
     let rounds = Rounds::run(ROUNDS, &mut { contenders });
-    let mut row = |row, ours, theirs| {
-        table.rates(row, rounds.ratio(ours, theirs), rounds.of(ours), rounds.of(theirs));
-    };
-    row("ssh-1", "touchmark, 1 client", "ssh-agent, 1 client");
-    row("ssh-8", "touchmark, 8 clients", "ssh-agent, 8 clients");
-    row("notary-signer-8", "touchmark, 8 clients", "notary-signer, 8 clients");
-    row("p256-64", "touchmark, 64 clients", "p256 in-process");
-    row("p256-100", "touchmark, 100 documents", "p256 in-process");
+    table.rates("ssh-1", &rounds, "touchmark, 1 client", "ssh-agent, 1 client");
+    table.rates("ssh-8", &rounds, "touchmark, 8 clients", "ssh-agent, 8 clients");
+    table.rates("notary-signer-8", &rounds, "touchmark, 8 clients", "notary-signer, 8 clients");
+    table.rates("p256-64", &rounds, "touchmark, 64 clients", "p256 in-process");
+    table.rates("p256-100", &rounds, "touchmark, 100 documents", "p256 in-process");
 }
 
 /// Clients of the daemon, each with a repository and a key of its own.
