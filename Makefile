@@ -1,5 +1,5 @@
 # What each target promises: README.md, "Two commands", and CONTRIBUTING.md.
-.PHONY: quickstart test soak check lint kryoptic clean
+.PHONY: quickstart test soak bench check lint kryoptic clean
 
 quickstart:
 	@scripts/install.sh quickstart
@@ -12,6 +12,10 @@ test:
 soak:
 	@scripts/install.sh test
 	@TOUCHMARK_SOAK=1 scripts/test.sh -p hsm-tests -- --nocapture
+
+bench:
+	@scripts/install.sh bench
+	@scripts/bench.sh
 
 check: lint
 	cargo test --workspace --exclude hsm-tests --lib --quiet

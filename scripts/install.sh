@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing for `make quickstart`, `make test` or `make kryoptic`, by apt, after saying what and why.
+# Installs what is missing for `make quickstart`, `test`, `bench` or `kryoptic`, by apt, after saying what and why.
 # Nothing that is there is touched, nothing is removed, and no service of an installed package is started.
-# Usage: scripts/install.sh quickstart|test|kryoptic
+# Usage: scripts/install.sh quickstart|test|bench|parsec|kryoptic
 set -euo pipefail
 
 # For which purpose, the package, what shows that it is there (a program or a file), and why it is needed.
@@ -25,6 +25,9 @@ test        systemd              systemd-socket-activate                    hand
 test        swtpm                swtpm                                      a TPM in software
 test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token
 test        libtss2-tcti-swtpm0  /usr/lib/*/libtss2-tcti-swtpm.so.0         the way from there to the TPM in software
+bench       openssh-client       ssh-agent                                  OpenSSH's agent, whose signatures are counted beside ours
+parsec      libclang-dev         /usr/lib/llvm-*/lib/libclang*.so*          reads headers for parsec
+parsec      cmake                cmake                                      builds a part of parsec
 kryoptic    libclang-dev         /usr/lib/llvm-*/lib/libclang*.so*          reads the headers of OpenSSL for kryoptic
 kryoptic    libssl-dev           /usr/include/openssl/ssl.h                 OpenSSL, which kryoptic computes with
 kryoptic    pkg-config           pkg-config                                 finds OpenSSL
@@ -83,7 +86,7 @@ keep_off() {
     done
 }
 
-purpose=${1:?usage: scripts/install.sh quickstart|test|kryoptic}
+purpose=${1:?usage: scripts/install.sh quickstart|test|bench|parsec|kryoptic}
 if ! command -v cargo >/dev/null; then
     echo "cargo is not in PATH. Touchmark is built with Rust 1.90 or later: https://rustup.rs" >&2
     exit 1

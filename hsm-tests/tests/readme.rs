@@ -8,6 +8,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "../benches/speed/goal.rs"]
+mod goal;
+
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -170,4 +174,25 @@ fn marked_blocks_alone_are_run() {
     assert_eq!(typed[0].command, "echo a \\\n    b");
     assert_eq!(typed[0].expected, ["a ... b"]);
     assert!(matches("  a x b", "a ... b") && !matches("b a", "a ... b"));
+}
+
+/// The figures are of another day and machine; what is measured, what is promised and whether that is kept is not.
+#[test]
+fn its_speed_table_is_the_one_that_make_bench_prints() {
+    let readme = include_str!("../../README.md");
+    let section =
+        readme.split("\n## Speed\n").nth(1).expect("a section Speed").split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let rows: Vec<Vec<&str>> =
+        rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    assert_eq!(rows.len(), goal::GOALS.len());
+    for (row, goal) in rows.iter().zip(&goal::GOALS) {
+        let [what, promised, figure, verdict, _from] = row[..] else { panic!("five columns: {row:?}") };
+        assert_eq!([what, promised], [goal.what, &goal.promised()]);
+        let figure = figure.split(' ').next().unwrap().parse();
+        let said = figure.map_or("not run", |figure| goal.verdict(figure));
+        assert_eq!(verdict, said, "{row:?}");
+    }
+    let names: BTreeSet<_> = goal::GOALS.iter().map(|goal| goal.row).collect();
+    assert_eq!(names.len(), goal::GOALS.len(), "each row has a name of its own");
 }

@@ -105,14 +105,6 @@ pub(crate) const GOALS: [Goal; 17] = [
     Goal { row: "size", what: "both programs, stripped", promise: Promise::Under(25.0, "MB") },
 ];
 
-/// The row of that name.
-///
-/// # Panics
-/// When there is none.
-pub(crate) fn of(row: &str) -> &'static Goal {
-    GOALS.iter().find(|goal| goal.row == row).unwrap_or_else(|| panic!("there is no row {row}"))
-}
-
 impl Goal {
     /// The promise as the table shows it.
     pub(crate) fn promised(&self) -> String {

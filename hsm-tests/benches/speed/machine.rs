@@ -1,6 +1,7 @@
 //! What the figures were measured on.
 
 use hsm_tests::cli::{Cli, shipped, tool};
+use hsm_tests::home::Docker;
 
 /// The machine and the peers, in one line without a date.
 pub(crate) fn line() -> String {
@@ -14,7 +15,7 @@ pub(crate) fn line() -> String {
     versions.push(first_line(&Cli::new(tool("ssh")).arg("-V")));
     versions.push(format!("SoftHSM {}", first_line(&Cli::new(tool("softhsm2-util")).arg("--version"))));
     versions.push(format!("notary {}", package("notary")));
-    versions.push(first_line(&Cli::new(tool("docker")).arg("--version")));
+    versions.push(first_line(&Cli::new(Docker::all()[0].program()).arg("--version")));
     format!(
         "{} ({cores} cores), Linux {}, {}; {}",
         model.unwrap_or(std::env::consts::ARCH),

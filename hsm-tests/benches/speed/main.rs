@@ -62,7 +62,7 @@ fn main() {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             c_sign::CHILD => return c_sign::child(&PathBuf::from(args.next().unwrap())),
-            "--only" => only.push(goal::of(&args.next().expect("--only ROW")).row),
+            "--only" => only.push(table::goal(&args.next().expect("--only ROW")).row),
             "--out" => out = Some(PathBuf::from(args.next().expect("--out FILE"))),
             "--bench" => {} // by `cargo bench`
             other => panic!("no such argument: {other}"),

@@ -71,8 +71,7 @@ pub(crate) struct Parsec {
 }
 
 impl Parsec {
-    /// Starts it. None if it is not installed: `PARSEC` names the program, else it is looked for where
-    /// `PARSEC=build make bench` puts it, and in PATH.
+    /// Starts it. None if it is neither what `PARSEC` names nor in PATH: see `scripts/bench.sh`.
     pub(crate) fn start() -> Option<Self> {
         let program = program()?;
         let (place, hsm) = (Place::new(), SoftHsm::with_token("parsec"));

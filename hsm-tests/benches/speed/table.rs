@@ -21,7 +21,7 @@ pub(crate) enum Found {
 impl Table {
     /// One more row.
     pub(crate) fn add(&mut self, row: &str, found: Found) {
-        self.0.push((crate::goal::of(row), found));
+        self.0.push((goal(row), found));
     }
 
     /// A row of two rates, taken within rounds.
@@ -47,14 +47,8 @@ impl Table {
         let mut text = String::new();
         for (goal, found) in self.sorted() {
             let [figure, from, verdict] = found.cells(goal);
-            writeln!(
-                text,
-                "{verdict:8} {figure:>22}  (goal {})  {}  [{}]  {from}",
-                goal.promised(),
-                goal.what,
-                goal.row
-            )
-            .unwrap();
+            let (goal, what, verdict) = (goal.promised(), goal.what, verdict.trim_matches('*'));
+            writeln!(text, "{what:<80} {goal:>9}  {figure:<22} {verdict:<7} {from}").unwrap();
         }
         text
     }
@@ -94,6 +88,14 @@ impl Found {
             }
         }
     }
+}
+
+/// The row of that name.
+///
+/// # Panics
+/// When there is none.
+pub(crate) fn goal(row: &str) -> &'static Goal {
+    GOALS.iter().find(|goal| goal.row == row).unwrap_or_else(|| panic!("there is no row {row}"))
 }
 
 /// 12345.6 as "12,346".
