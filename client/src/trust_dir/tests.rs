@@ -79,10 +79,13 @@ fn eight_threads_leave_one_whole_set() {
 fn a_failed_write_leaves_the_old_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("root.json");
-    write_atomically(&path, b"old").unwrap();
+    let other = folder.path().join("snapshot.json");
+    replace(&[(path.clone(), b"old"), (other.clone(), b"old")]).unwrap();
     fs::create_dir(folder.path().join("root.json.touchmark")).unwrap();
-    assert!(matches!(write_atomically(&path, b"new"), Err(TrustDirError::Unwritable { .. })));
-    assert_eq!(fs::read(&path).unwrap(), b"old");
+    let written = replace(&[(other.clone(), b"new"), (path.clone(), b"new")]);
+    assert!(matches!(written, Err(TrustDirError::Unwritable { .. })));
+    assert_eq!([fs::read(&path).unwrap(), fs::read(&other).unwrap()], [b"old", b"old"]);
+    assert!(!folder.path().join("snapshot.json.touchmark").exists());
 }
 
 #[test]
