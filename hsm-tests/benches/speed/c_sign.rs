@@ -24,7 +24,7 @@ pub(crate) struct CSign {
 }
 
 impl CSign {
-    /// On the first token of this SoftHSM, with the first private key there.
+    /// On the first token of this SoftHSM, with the first private key there that may sign (another one opens the vault).
     pub(crate) fn start(softhsm_conf: &Path, pin: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.arg(CHILD).arg(pin).env("SOFTHSM2_CONF", softhsm_conf);
@@ -57,8 +57,9 @@ pub(crate) fn child(pin: &Path) {
     let session = pkcs11.open_ro_session(slot).unwrap();
     let pin = AuthPin::new(std::fs::read_to_string(pin).unwrap().trim().into());
     session.login(UserType::User, Some(&pin)).unwrap();
-    let keys = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).unwrap();
-    let key = *keys.first().expect("a private key");
+    let keys =
+        session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Sign(true)]).unwrap();
+    let key = *keys.first().expect("a private key that signs");
     let mut digest = [0; 32];
     for line in std::io::stdin().lines() {
         let span = Duration::from_secs_f64(line.unwrap().trim().parse().unwrap());

@@ -71,11 +71,14 @@ fn main() {
     let mut table = Table::default();
     for (rows, measure) in PARTS {
         if only.is_empty() || rows.iter().any(|row| only.contains(row)) {
-            measure(&mut table);
+            let mut part = Table::default();
+            measure(&mut part);
+            print!("{}", part.text());
+            table.extend(part);
         }
     }
     let machine = machine::line();
-    println!("{}\n{machine}", table.text());
+    println!("\n{machine}");
     if let Some(out) = out {
         std::fs::write(&out, table.markdown(&machine)).unwrap();
         println!("{}", out.display());

@@ -24,6 +24,11 @@ impl Table {
         self.0.push((goal(row), found));
     }
 
+    /// The rows of another one.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// A row of two rates, taken within rounds.
     pub(crate) fn rates(&mut self, row: &str, rounds: &Rounds, ours: &str, theirs: &str) {
         let [rate, other] = [ours, theirs].map(|name| thousands(rounds.of(name).median));
