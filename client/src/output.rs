@@ -19,6 +19,15 @@ pub struct Output {
     colour: Colour,
 }
 
+/// Whether somebody still reads the answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// As far as anybody knows.
+    Yes,
+    /// The pipe is closed.
+    No,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     Quiet,
@@ -88,6 +97,18 @@ impl Output {
         match self.format {
             Format::Text => to_stdout(text),
             Format::Json => Ok(()),
+        }
+    }
+
+    /// One more answer of a command that goes on until nobody listens any more; whether somebody does.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn each(&self, text: &str) -> Result<Heard, Error> {
+        let mut stdout = io::stdout().lock();
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(Heard::No),
+            other => written(other).map(|()| Heard::Yes),
         }
     }
 
@@ -252,7 +273,8 @@ fn to_stdout(text: &str) -> Result<(), Error> {
 fn written(result: io::Result<()>) -> Result<(), Error> {
     match result {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::internal(format!("cannot write to standard output: {cause}")))
+            Err(Error::usage(format!("cannot write to standard output: {cause}"))
+                .hint("what was asked for is done; ask for the answer again, with another standard output"))
         }
         _ => Ok(()),
     }

@@ -68,12 +68,13 @@ impl From<ListenError> for Failure {
 
 fn checked(args: &Check, hardening: &Hardening) -> ExitCode {
     match Config::load(args.config.as_deref(), &Surroundings::of_process(), &SystemAccounts) {
-        Ok(config) => {
-            match std::io::stdout().write_all(check::report(&config, hardening).as_bytes()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE, // nobody can read the report
+        Ok(config) => match std::io::stdout().write_all(check::report(&config, hardening).as_bytes()) {
+            // A reader that closed the pipe has what it wanted.
+            Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+                Failure::Start(format!("cannot write to standard output: {cause}")).say()
             }
-        }
+            _ => ExitCode::SUCCESS,
+        },
         Err(error) => Failure::Config(error.to_string()).say(),
     }
 }

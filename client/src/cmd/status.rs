@@ -8,6 +8,7 @@ use crate::args::{PinArgs, StatusArgs};
 use crate::context::Ctx;
 use crate::daemon::{Daemon, failure};
 use crate::error::Error;
+use crate::output::Heard;
 use crate::prompt::Prompter;
 
 /// Shows the status once, or at each change.
@@ -24,7 +25,9 @@ pub async fn run(ctx: &Ctx, args: StatusArgs) -> Result<(), Error> {
     while let Some(status) = changes.message().await.map_err(failure)? {
         // One object a line: a stream has no one document.
         let text = if ctx.out.is_json() { to_json(&status).to_string() } else { in_words(&status) };
-        ctx.out.raw(format!("{text}\n").as_bytes())?;
+        if ctx.out.each(&text)? == Heard::No {
+            break;
+        }
     }
     Ok(())
 }
@@ -63,7 +66,9 @@ fn in_words(status: &v1::StatusResponse) -> String {
 
 fn caller_in_words(caller: &v1::Caller) -> Vec<String> {
     let who = format!("I am:    {} (uid {})", shown(&caller.user), caller.uid);
-    let grants = caller.grants.iter().map(|grant| {
+    let is_news =
+        |grant: &&v1::Grant| !caller.grants.iter().any(|other| other != *grant && covers(other, grant));
+    let grants = caller.grants.iter().filter(is_news).map(|grant| {
         let tags = if grant.tags.is_empty() { "all tags".to_owned() } else { grant.tags.join(", ") };
         format!(
             "         may {} in {} ({})",
@@ -73,6 +78,15 @@ fn caller_in_words(caller: &v1::Caller) -> Vec<String> {
         )
     });
     std::iter::once(who).chain(grants).collect()
+}
+
+/// Whether one grant gives all that the other one gives.
+fn covers(grant: &v1::Grant, other: &v1::Grant) -> bool {
+    let has_all = |have: &[String], want: &[String]| want.iter().all(|one| have.contains(one));
+    let everywhere = grant.repositories.iter().any(|one| one == "**");
+    has_all(&grant.actions, &other.actions)
+        && (everywhere || has_all(&grant.repositories, &other.repositories))
+        && (grant.tags.is_empty() || !other.tags.is_empty() && has_all(&grant.tags, &other.tags))
 }
 
 fn memory(state: &v1::VaultStatus) -> String {

@@ -14,7 +14,7 @@ fn json_is_ascii_and_means_the_same() {
 #[test]
 fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
     assert!(written(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
-    assert_eq!(written(Err(io::ErrorKind::StorageFull.into())).unwrap_err().exit_code(), 70);
+    assert_eq!(written(Err(io::ErrorKind::StorageFull.into())).unwrap_err().exit_code(), 2);
 }
 
 #[test]

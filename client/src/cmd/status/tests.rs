@@ -52,3 +52,20 @@ fn a_control_character_from_the_daemon_stays_off_the_terminal() {
     status.warnings.push("\u{202e}".into());
     assert!(in_words(&status).chars().all(|c| c == '\n' || (' '..='~').contains(&c)));
 }
+
+#[test]
+fn a_grant_that_another_one_covers_is_not_shown() {
+    let grant = |actions: &[&str], repositories: &[&str], tags: &[&str]| {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        v1::Grant { actions: texts(actions), repositories: texts(repositories), tags: texts(tags) }
+    };
+    let shown = |grants: Vec<v1::Grant>| {
+        let caller = v1::Caller { grants, ..v1::Caller::default() };
+        caller_in_words(&caller).len() - 1
+    };
+    let read = || grant(&["read"], &["**"], &[]);
+    assert_eq!(shown(vec![grant(&["read", "sign"], &["**"], &[]), read()]), 1);
+    assert_eq!(shown(vec![grant(&["read", "sign"], &["a/*"], &[]), read()]), 2);
+    assert_eq!(shown(vec![grant(&["read", "sign"], &["**"], &["v*"]), read()]), 2);
+    assert_eq!(shown(vec![grant(&["sign"], &["**"], &[]), read()]), 2);
+}
