@@ -25,9 +25,10 @@ pub fn run(ctx: &Ctx, args: TrustArgs) -> Result<(), Error> {
 fn ls(ctx: &Ctx) -> Result<(), Error> {
     let pins = ctx.pins()?;
     let (mut text, mut list) = (String::new(), Vec::new());
-    for gun in ctx.trust_dir.guns()? {
-        let pinned = if pins.of(&gun).is_some() { "pinned" } else { "first use" };
-        match kept_root(ctx, &gun) {
+    let known = ctx.trust_dir.guns()?;
+    for gun in &known {
+        let pinned = if pins.of(gun).is_some() { "pinned" } else { "first use" };
+        match kept_root(ctx, gun) {
             Ok(root) => {
                 let ids = root.key_ids.iter().map(ToString::to_string).collect::<Vec<_>>();
                 text += &format!(
@@ -46,6 +47,12 @@ fn ls(ctx: &Ctx) -> Result<(), Error> {
                 list.push(json!({ "name": gun.as_str(), "error": why }));
             }
         }
+    }
+    for (name, ids) in pins.entries().filter(|(name, _)| !known.iter().any(|gun| gun.as_str() == name)) {
+        let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        text += &format!("{}  pinned, not read yet\n", shown(&name));
+        ids.iter().for_each(|id| text += &format!("  {id}\n"));
+        list.push(json!({ "name": name, "trust": "pinned", "root": ids, "version": null, "expires": null }));
     }
     if list.is_empty() {
         ctx.out.say(&format!("no repository is known in {}", ctx.trust_dir.base().display()));

@@ -113,6 +113,12 @@ impl Pins {
         self.exact.get(gun).or_else(|| longest().map(|(_, ids)| ids)).map(Vec::as_slice)
     }
 
+    /// Every entry of the file: repositories, and beginnings of names with a `*`.
+    pub fn entries(&self) -> impl Iterator<Item = (String, &[KeyId])> {
+        let exact = self.exact.iter().map(|(gun, ids)| (gun.to_string(), ids.as_slice()));
+        exact.chain(self.prefixes.iter().map(|(prefix, ids)| (format!("{prefix}*"), ids.as_slice())))
+    }
+
     /// What to do where there is no pin.
     #[must_use]
     pub fn first_use(&self) -> FirstUse {
