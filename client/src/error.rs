@@ -78,10 +78,29 @@ impl From<Refusal> for Error {
         Self {
             reason: refusal.reason,
             message: refusal.message,
-            hint: refusal.hint,
+            hint: refusal.hint.or_else(|| next_step(refusal.reason).map(ToOwned::to_owned)),
             request_id: refusal.request_id,
             tries_left: refusal.tries_left,
         }
+    }
+}
+
+/// What comes next after a refusal of the daemon that says nothing of it.
+const fn next_step(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::WrongPin => {
+            Some("the same command with the right one; touchmark status shows the tries left")
+        }
+        Reason::PinRequired => Some("touchmark unlock"),
+        Reason::KeyUnknown => Some("touchmark key ls"),
+        Reason::PolicyRefused => Some("touchmark status shows what you may do"),
+        Reason::TokenFailed | Reason::TokenMismatch | Reason::Internal => Some("touchmark doctor"),
+        Reason::TokenBusy | Reason::TouchTimeout | Reason::TokenNotPresent => {
+            Some("try again; touchmark status --watch shows what it waits for")
+        }
+        Reason::AuditUnavailable => Some("make room on the disk of touchmarkd's state, then try again"),
+        Reason::Overloaded | Reason::Conflict | Reason::BaseUnknown => Some("try again"),
+        _ => None,
     }
 }
 

@@ -220,11 +220,13 @@ impl From<PromptError> for Error {
                 Self::new(Reason::NoTerminal, message).hint(format!("run it on a terminal, or give {flag}"))
             }
             PromptError::Interrupted => Self::new(Reason::Interrupted, message),
-            PromptError::Ended { .. } | PromptError::Empty { .. } => Self::new(Reason::PinRequired, message),
+            PromptError::Ended { .. } | PromptError::Empty { .. } => Self::new(Reason::PinRequired, message)
+                .hint("run it on a terminal, or give one line with --pin-fd N or --pin-stdin"),
+            PromptError::Io { .. } => Self::new(Reason::Usage, message)
+                .hint("--pin-fd N wants a descriptor that is open: --pin-fd 3 3<FILE"),
             PromptError::TooLong { .. }
             | PromptError::Differs
             | PromptError::Declined { .. }
-            | PromptError::Io { .. }
             | PromptError::File { .. } => Self::new(Reason::Usage, message),
         }
     }

@@ -147,10 +147,14 @@ impl Reader<'_> {
     fn explain(&self, cause: ReadError) -> Error {
         match cause {
             ReadError::Server(cause) => cause.into(),
-            ReadError::Withheld { .. } => Error::new(Reason::TrustServerUnreachable, cause.to_string()),
-            ReadError::TooMuch { .. } => Error::new(Reason::TrustDataInvalid, cause.to_string()),
+            ReadError::Withheld { .. } => Error::new(Reason::TrustServerUnreachable, cause.to_string())
+                .hint("try again; then ask its operator"),
+            ReadError::TooMuch { .. } => Error::new(Reason::TrustDataInvalid, cause.to_string())
+                .hint("ask the publisher to revoke old tags"),
             ReadError::Trust(cause) => summary::refusal(&cause, self.notary, self.trust_dir, self.pins),
-            ReadError::Stale { .. } => Error::new(Reason::TrustServerUnreachable, cause.to_string()),
+            ReadError::Stale { .. } => {
+                Error::new(Reason::TrustServerUnreachable, cause.to_string()).hint("touchmark doctor")
+            }
         }
     }
 }

@@ -179,7 +179,7 @@ impl HttpError {
                 .hint(
                     "set --trust-server or DOCKER_CONTENT_TRUST_SERVER to the Notary server of this registry",
                 ),
-            _ => Error::new(peer.unreachable(), message),
+            _ => Error::new(peer.unreachable(), message).hint("touchmark doctor IMAGE"),
         }
     }
 

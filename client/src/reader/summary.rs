@@ -9,6 +9,10 @@ use crate::error::Error;
 use crate::notary::Notary;
 use crate::trust_dir::{Files, TrustDir};
 
+/// What comes next where the server's documents are not what anybody signed.
+const TAMPERED: &str =
+    "somebody may be changing it on the way: touchmark doctor IMAGE; if it stays, ask the publisher";
+
 /// A root that is kept in the trust directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootSummary {
@@ -57,13 +61,13 @@ pub(super) fn refusal(cause: &TrustError, notary: &Notary, dir: &TrustDir, pins:
         }
         TrustError::PinMismatch { .. } => say(Reason::PinMismatch, "the root")
             .hint(format!("the pin is in {}; ask the publisher before changing it", pins.file().display())),
-        TrustError::SignatureInvalid { .. } => say(Reason::SignatureInvalid, "the trust data"),
+        TrustError::SignatureInvalid { .. } => say(Reason::SignatureInvalid, "the trust data").hint(TAMPERED),
         TrustError::HashMismatch { .. } | TrustError::RootOutdated { .. } => {
-            say(Reason::HashMismatch, "the trust data")
+            say(Reason::HashMismatch, "the trust data").hint(TAMPERED)
         }
         TrustError::Invalid { role: RoleName::Root, .. } => say(Reason::TrustDataInvalid, "the trust data").hint(
             format!("is {} a trust server? a damaged cache is in {}", notary.server(), dir.base().display()),
         ),
-        _ => say(Reason::TrustDataInvalid, "the trust data"),
+        _ => say(Reason::TrustDataInvalid, "the trust data").hint(TAMPERED),
     }
 }
