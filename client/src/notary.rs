@@ -30,6 +30,14 @@ pub struct Notary {
 /// Why the server gave no file, or took none.
 #[derive(Debug, thiserror::Error)]
 pub enum NotaryError {
+    /// 404 for the root: it has no trust data of the repository.
+    #[error("{gun} has no trust data on {server}: nobody signs it there")]
+    NoTrustData {
+        /// The server.
+        server: String,
+        /// The repository.
+        gun: Gun,
+    },
     /// 404: it has no such file.
     #[error("{server} has no {what} for {gun}")]
     NotFound {
@@ -123,7 +131,14 @@ impl Notary {
         };
         let request = self.request(Method::GET, &name, "pull", deadline);
         let answer = self.http.fetch(&request, u64::try_from(cap).unwrap_or(u64::MAX)).await?;
-        self.accept(answer, &name).map(Vec::from)
+        match self.accept(answer, &name) {
+            Err(NotaryError::NotFound { server, gun, .. })
+                if *role == RoleName::Root && matches!(which, Which::Current) =>
+            {
+                Err(NotaryError::NoTrustData { server, gun })
+            }
+            other => other.map(Vec::from),
+        }
     }
 
     /// Publishes files, all or none: root, targets and delegations in any order, the snapshot where its key is not
@@ -224,8 +239,17 @@ impl NotaryError {
         match self {
             Self::Http(cause) => cause.is_absence(),
             Self::Status { status, .. } => status.is_server_error(),
-            Self::NotFound { .. } | Self::Rejected { .. } | Self::Forbidden { .. } => false,
+            Self::NoTrustData { .. }
+            | Self::NotFound { .. }
+            | Self::Rejected { .. }
+            | Self::Forbidden { .. } => false,
         }
+    }
+
+    /// Whether a request got through, as far as anybody here knows.
+    #[must_use]
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::Http(HttpError::Broken { .. } | HttpError::Timeout { .. }))
     }
 
     /// Whether somebody else published first.
@@ -240,12 +264,10 @@ impl From<NotaryError> for Error {
         let message = error.to_string();
         match error {
             NotaryError::Http(cause) => cause.into_error(Peer::TrustServer),
-            NotaryError::NotFound { server, gun, what } if what == "root.json" => Self::new(
-                Reason::NoTrustData,
-                format!("{gun} has no trust data on {server}: nobody signs it there"),
-            )
-            .hint("check the name, --trust-server and DOCKER_CONTENT_TRUST_SERVER"),
-            NotaryError::NotFound { .. } => Self::new(Reason::NoTrustData, message),
+            NotaryError::NoTrustData { .. } | NotaryError::NotFound { .. } => {
+                Self::new(Reason::NoTrustData, message)
+                    .hint("check the name, --trust-server and DOCKER_CONTENT_TRUST_SERVER")
+            }
             NotaryError::Rejected { code, .. } if code == "VERSION" => {
                 Self::new(Reason::PublishConflict, message).hint("somebody else published; try again")
             }
@@ -254,7 +276,7 @@ impl From<NotaryError> for Error {
                 Self::new(Reason::Unauthorized, message).hint(format!("docker login{login}"))
             }
             NotaryError::Rejected { .. } | NotaryError::Status { .. } => {
-                Self::new(Reason::TrustServerUnreachable, message)
+                Self::new(Reason::TrustServerUnreachable, message).hint("touchmark doctor IMAGE")
             }
         }
     }

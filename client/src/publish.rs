@@ -16,7 +16,7 @@ use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{
     Document as _, Expires, RoleName, Root, Sha256Digest, Snapshot, TargetChange, TargetName, Targets,
-    Trusted, Verified,
+    Trusted, Verified, Version,
 };
 
 use crate::context::Ctx;
@@ -31,10 +31,11 @@ pub use plan::{Due, Goal};
 
 use plan::{Base, Next, State};
 use roles::{Keyring, Signing, choose};
-use send::{Files, ReadBack, Sent};
+use send::{Fate, Files, ReadBack, Sent};
 
-/// How often a lost race is run again.
-const ATTEMPTS: u32 = 8;
+/// How often a lost race is run again. Whoever loses one makes room for somebody who wins it, so among eight signers
+/// at once the last one may lose many.
+const ATTEMPTS: u32 = 32;
 /// What clients of Notary have always given root documents.
 pub const ROOT_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// What they have always given targets, delegations and snapshots.
@@ -54,6 +55,19 @@ pub struct Report {
     pub audit: Option<(u64, String)>,
     /// Attempts that somebody else won.
     pub lost: u32,
+    fate: Fate,
+    /// Versions that were published, by what was seen so far.
+    published_before: BTreeMap<RoleName, Version>,
+}
+
+impl Report {
+    fn sent(&mut self, roles: impl IntoIterator<Item = RoleName>) {
+        for role in roles {
+            if !self.published.contains(&role) {
+                self.published.push(role);
+            }
+        }
+    }
 }
 
 /// One repository, the daemon that signs for it and the server that publishes it.
@@ -69,18 +83,23 @@ pub struct Publisher<'a> {
 enum Attempt {
     /// The server has it all.
     Done,
-    /// The repository was sent for the first time; what is wanted comes next.
+    /// What was signed before has been dealt with (a first version, or one that nobody had sent); what is wanted comes
+    /// next.
     Begun,
     /// Somebody else was first.
     Lost,
     /// We were first, and took away what somebody else had just published: these changes.
     Overwrote(Vec<TargetChange>),
+    /// The same with what was waiting; what is wanted comes after it.
+    Displaced(Vec<TargetChange>),
 }
 
 /// What has to be signed and sent for one goal.
 struct Work {
     sign: Vec<(Signing, Targets, Base)>,
     ready: Vec<(Signing, Vec<u8>)>,
+    /// What the daemon had of the roles that are to be signed.
+    seen: Vec<(RoleName, Option<Sha256Digest>)>,
 }
 
 impl<'a> Publisher<'a> {
@@ -103,12 +122,26 @@ impl<'a> Publisher<'a> {
     /// several lost races `PUBLISH_CONFLICT`. What was signed is kept by the daemon.
     pub async fn run(&self, goal: &Goal) -> Result<Report, Error> {
         let mut report = Report::default();
-        let mut goal = goal.clone();
+        let done = self.attempts(goal.clone(), &mut report).await;
+        done.map_err(|error| send::unfinished(self.image, report.fate, error))?;
+        Ok(report)
+    }
+
+    async fn attempts(&self, goal: Goal, report: &mut Report) -> Result<(), Error> {
+        let mut goals = vec![goal];
         for attempt in 0..ATTEMPTS {
-            match self.attempt(&goal, &mut report).await {
-                Ok(Attempt::Done) => return Ok(report),
+            let Some(goal) = goals.last() else { return Ok(()) };
+            match self.attempt(goal, report).await {
+                Ok(Attempt::Done) => {
+                    goals.pop();
+                    continue;
+                }
                 Ok(Attempt::Begun) => continue,
-                Ok(Attempt::Overwrote(theirs)) => goal = Goal::Apply(theirs),
+                Ok(Attempt::Overwrote(theirs)) => {
+                    goals.pop();
+                    goals.push(Goal::Apply(theirs));
+                }
+                Ok(Attempt::Displaced(theirs)) => goals.push(Goal::Apply(theirs)),
                 Ok(Attempt::Lost) => {}
                 // Another client of the same daemon was quicker.
                 Err(error) if is_race(&error) && attempt + 1 < ATTEMPTS => {}
@@ -118,42 +151,81 @@ impl<'a> Publisher<'a> {
             send::pause(attempt).await;
         }
         let message = format!("others published {} first, {ATTEMPTS} times in a row", self.image.gun());
-        Err(send::unpublished(self.image, Error::new(Reason::PublishConflict, message)))
+        Err(Error::new(Reason::PublishConflict, message))
     }
 
     async fn attempt(&self, goal: &Goal, report: &mut Report) -> Result<Attempt, Error> {
         let last = self.last().await?;
         let Some(view) = self.current(goal, &last).await? else {
-            report.published.extend(self.send_first(goal).await?);
+            self.send_first(goal, report).await?;
             return Ok(Attempt::Begun);
         };
         let trusted = &view.trusted;
         let ring = Keyring::of(self.image.gun(), &self.daemon.key_list().await?);
         let given = self.given().await?;
-        let work = self.plan(goal, trusted, &last, &ring, &given).await?;
+        if *goal != Goal::Publish
+            && let Some(sent) = self.send_waiting(&view, &last, &ring, &given, report).await?
+        {
+            return Ok(sent);
+        }
+        let work = self.plan(goal, trusted, &last, &ring, &given, report).await?;
         if work.sign.is_empty() && work.ready.is_empty() && !snapshot_is_due(goal, trusted, &ring) {
             return Ok(Attempt::Done);
         }
         let mut files = self.sign(&work, &view, &last, report).await?;
         self.add_snapshot(&ring, Some(trusted), &last, &mut files, trusted.root(), report).await?;
-        if send::send(&self.notary, self.image, files.clone()).await? == Sent::Conflict {
+        if send::send(&self.notary, files.clone(), &mut report.fate).await? == Sent::Conflict {
             return Ok(Attempt::Lost);
         }
+        report.sent(files.iter().map(|(role, _)| role.clone()));
         let theirs = self.overwritten(&work, trusted, &files, &given).await?;
         if !theirs.is_empty() {
             return Ok(Attempt::Overwrote(theirs));
         }
         match send::read_back(self.ctx, self.image, &files, goal).await? {
-            ReadBack::There => {
-                report.published.extend(files.into_iter().map(|(role, _)| role));
-                Ok(Attempt::Done)
-            }
+            ReadBack::There => Ok(Attempt::Done),
             ReadBack::Missing => Ok(Attempt::Lost),
         }
     }
 
-    /// The server takes any higher version. Where ours skipped some (they were signed here and never sent), somebody
-    /// may have published one of those between our reading and our sending; their changes are made again.
+    /// Sends what was signed here and never published, as it is, before anything is signed on top of it: so no version
+    /// is left out, and no publication of somebody else can be passed over. `None`: there was nothing. Whose it was that
+    /// the server took then is seen by reading again.
+    async fn send_waiting(
+        &self,
+        view: &View,
+        last: &[LastDocument],
+        ring: &Keyring,
+        given: &BTreeMap<RoleName, server::Given>,
+        report: &mut Report,
+    ) -> Result<Option<Attempt>, Error> {
+        if !last.iter().any(|last| last.unpublished) {
+            return Ok(None);
+        }
+        let trusted = &view.trusted;
+        let ready = self.plan(&Goal::Publish, trusted, last, ring, given, report).await?.ready;
+        if ready.is_empty() {
+            return Ok(None);
+        }
+        let work = Work { sign: Vec::new(), ready, seen: Vec::new() };
+        let mut files = self.sign(&work, view, last, report).await?;
+        self.add_snapshot(ring, Some(trusted), last, &mut files, trusted.root(), report).await?;
+        // What waits is not what is wanted, unless an earlier attempt signed that.
+        let mut others = Fate::Unsigned;
+        let fate = if report.fate == Fate::Unsigned { &mut others } else { &mut report.fate };
+        if send::send(&self.notary, files.clone(), fate).await? == Sent::Taken {
+            report.sent(files.iter().map(|(role, _)| role.clone()));
+            let theirs = self.overwritten(&work, trusted, &files, given).await?;
+            if !theirs.is_empty() {
+                return Ok(Some(Attempt::Displaced(theirs)));
+            }
+        }
+        Ok(Some(Attempt::Begun))
+    }
+
+    /// The server takes any higher version. Where ours skipped some (the server lost them, or another program had several
+    /// signed and sent none), somebody may have published one of those between our reading and our sending; their
+    /// changes are made again.
     async fn overwritten(
         &self,
         work: &Work,
@@ -222,18 +294,24 @@ impl<'a> Publisher<'a> {
         last: &[LastDocument],
         ring: &Keyring,
         given: &BTreeMap<RoleName, server::Given>,
+        report: &mut Report,
     ) -> Result<Work, Error> {
         let targets = trusted
             .document(&RoleName::Targets)
             .ok_or_else(|| Error::internal(format!("{} has no targets document", self.image.gun())))?;
         let expires = Expires::at(self.ctx.now.plus(TARGETS_LIFE));
-        let mut work = Work { sign: Vec::new(), ready: Vec::new() };
+        let mut work = Work { sign: Vec::new(), ready: Vec::new(), seen: Vec::new() };
         for signing in choose(self.image.gun(), goal, ring, trusted.root(), targets)? {
             let server = server::held(trusted, &signing.role);
             let daemon = match last.iter().find(|last| last.role == signing.role) {
                 None => None,
                 Some(last) => {
                     let own = server::own(last.file.clone())?;
+                    if let Some(server) =
+                        server.as_ref().filter(|_| !last.unpublished && *goal != Goal::Publish)
+                    {
+                        self.is_not_older(&last.role, server.document.version(), own.document.version())?;
+                    }
                     let none = server::Given::default();
                     let given = given.get(&signing.role).unwrap_or(&none);
                     let lineage =
@@ -241,14 +319,39 @@ impl<'a> Publisher<'a> {
                     Some((own, lineage))
                 }
             };
+            let seen = daemon.as_ref().map(|(own, _)| Sha256Digest::of(&own.signed));
             let state = State { role: signing.role.clone(), server, daemon };
-            match plan::next(&state, goal, &expires).map_err(|cause| planning(&cause))? {
+            let next = plan::next(&state, goal, &expires);
+            if let Err(plan::PlanError::Stale { role, read, published }) = &next
+                && let Some(before) = report.published_before.insert(role.clone(), *published)
+            {
+                self.is_not_older(role, *read, before)?;
+            }
+            match next.map_err(|cause| planning(&cause))? {
                 Next::Nothing => {}
                 Next::Publish(file) => work.ready.push((signing, file)),
-                Next::Sign { document, base } => work.sign.push((signing, document, base)),
+                Next::Sign { document, base } => {
+                    work.seen.push((signing.role.clone(), seen));
+                    work.sign.push((signing, document, base));
+                }
             }
         }
         Ok(work)
+    }
+
+    /// Whether the server has at least the version that it had before.
+    fn is_not_older(&self, role: &RoleName, now: Version, before: Version) -> Result<(), Error> {
+        if now >= before {
+            return Ok(());
+        }
+        let (gun, server) = (self.image.gun(), self.notary.server());
+        let message =
+            format!("{server} has version {now} of {role} of {gun}, and had version {before} before");
+        let name = self.image.familiar();
+        Err(Error::new(Reason::Rollback, message).hint(format!(
+            "somebody may be replaying old data: ask its operator; if it lost them, touchmark publish {name} brings back \
+             what touchmarkd has"
+        )))
     }
 
     /// What the daemon has signed under which version.
@@ -297,6 +400,7 @@ impl<'a> Publisher<'a> {
             documents: documents.collect(),
             bases: self.bases(work, trusted, last).await?,
             accept_root: accept(view, last),
+            seen: work.seen.clone(),
         };
         let signed = match self.daemon.sign(&job).await {
             Err(error) if error.reason == Reason::BaseUnknown => {
@@ -400,6 +504,7 @@ fn every_base(trusted: &Trusted) -> Files {
 }
 
 fn note(report: &mut Report, signed: SignedJob) {
+    report.fate = report.fate.max(Fate::Signed);
     report.differences.extend(signed.differences);
     report.audit = Some(signed.audit);
 }

@@ -169,7 +169,7 @@ impl App {
             tokens: tokens.iter().map(|(name, slot)| (name.clone(), seat(slot))).collect(),
             policy: policy.clone(),
             clock: Arc::clone(&options.clock),
-            seen: Arc::default(),
+            remembered: Arc::default(),
             token_wait: TOKEN_WAIT,
         };
         let app = Self {

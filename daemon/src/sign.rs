@@ -7,14 +7,14 @@ mod hand;
 pub mod person;
 mod plan;
 mod record;
+pub mod remembered;
 pub mod seat;
-pub mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use touchmark_tuf::{Gun, KeyId, RoleName, Signature, Version};
+use touchmark_tuf::{Gun, KeyId, RoleName, Sha256Digest, Signature, Version};
 
 use crate::audit::{Receipt, RequestId};
 use crate::clock::Clock;
@@ -27,8 +27,8 @@ pub use error::SignError;
 use person::Person;
 use plan::{Moment, Plan};
 use record::{Durable, Reservation};
+use remembered::Remembered;
 use seat::Seat;
-use seen::Seen;
 
 /// Documents above this are read off the async workers.
 const INLINE_BYTES: usize = 64 * 1024;
@@ -46,7 +46,7 @@ pub struct Road {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What was read before.
-    pub seen: Arc<Seen>,
+    pub remembered: Arc<Remembered>,
     /// How long a request waits for a token to be plugged in.
     pub token_wait: Duration,
 }
@@ -64,6 +64,17 @@ pub struct SignRequest {
     pub bases: Vec<(RoleName, Vec<u8>)>,
     /// Whether the root of a repository that is new here may be believed.
     pub accept_root: Option<AcceptRoot>,
+    /// What the client was shown as the last document of a role when it made the new ones.
+    pub seen: Vec<Seen>,
+}
+
+/// The last document of a role, as a client was shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The role.
+    pub role: RoleName,
+    /// The digest of its canonical bytes. `None`: there was none.
+    pub digest: Option<Sha256Digest>,
 }
 
 /// One document to sign.
@@ -158,7 +169,7 @@ async fn walk(
             return Err(error);
         }
     };
-    plan.documents.iter().for_each(|document| road.seen.keep(&document.exact));
+    plan.documents.iter().for_each(|document| road.remembered.keep(&document.exact));
     reservation.release(signatures.clone(), durable).await?;
     Ok(answer(&plan, signatures, receipt))
 }
@@ -182,10 +193,10 @@ impl Road {
         let size: usize = size.chain(request.bases.iter().map(|(_, file)| file)).map(Vec::len).sum();
         let kept: usize = known.kept.iter().map(|kept| kept.signed.len()).sum();
         if size + kept <= INLINE_BYTES {
-            return Plan::make(request, known, &self.seen, &keys, &moment);
+            return Plan::make(request, known, &self.remembered, &keys, &moment);
         }
-        let seen = Arc::clone(&self.seen);
-        tokio::task::spawn_blocking(move || Plan::make(request, known, &seen, &keys, &moment))
+        let remembered = Arc::clone(&self.remembered);
+        tokio::task::spawn_blocking(move || Plan::make(request, known, &remembered, &keys, &moment))
             .await
             .map_err(|error| SignError::Internal(error.to_string()))?
     }

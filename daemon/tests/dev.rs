@@ -124,6 +124,7 @@ async fn sign(
         documents: announced.collect(),
         bases: vec![],
         accept_root: None,
+        seen: vec![],
     };
     let bytes: Vec<u8> = documents.iter().flat_map(|(_, _, bytes)| bytes.clone()).collect();
     let chunks = bytes.chunks(1000).map(|data| Part::Chunk(v1::Chunk { data: data.to_vec() }));

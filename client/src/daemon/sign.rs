@@ -3,7 +3,7 @@ use sha2::{Digest as _, Sha256};
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::{CHUNK_MAX, SIGN_MAX, v1};
-use touchmark_tuf::{Gun, KeyId, Method, RoleName, Signature};
+use touchmark_tuf::{Gun, KeyId, Method, RoleName, Sha256Digest, Signature};
 
 use super::{Daemon, failure};
 use crate::error::Error;
@@ -30,6 +30,8 @@ pub struct SignJob {
     pub bases: Vec<(RoleName, Vec<u8>)>,
     /// What to do about the root of a repository that the daemon has not seen.
     pub accept_root: Option<v1::RootAcceptance>,
+    /// What the daemon had of the roles when the documents were made; `None`: nothing.
+    pub seen: Vec<(RoleName, Option<Sha256Digest>)>,
 }
 
 /// The signatures over one document.
@@ -105,6 +107,14 @@ pub(super) fn requests(job: &SignJob) -> Vec<v1::SignRequest> {
             })
             .collect(),
         accept_root: job.accept_root.clone(),
+        seen: job
+            .seen
+            .iter()
+            .map(|(role, digest)| v1::Seen {
+                role: role.to_string(),
+                sha256: digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default(),
+            })
+            .collect(),
     };
     let bases = job.bases.iter().map(|(_, bytes)| bytes);
     let documents = job.documents.iter().map(|document| &document.bytes);

@@ -298,6 +298,7 @@ fn a_job_announces_everything_and_then_sends_bases_before_documents() {
         }],
         bases: vec![("root".parse().unwrap(), b"base".to_vec())],
         accept_root: None,
+        seen: vec![],
     };
     let mut requests = sign::requests(&job).into_iter().filter_map(|request| request.part);
     let Some(v1::sign_request::Part::Open(open)) = requests.next() else { panic!("the first is no Open") };

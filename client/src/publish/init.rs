@@ -42,16 +42,25 @@ impl Publisher<'_> {
                 .hint(format!("touchmark sign {}:TAG", self.image.familiar())));
         }
         let mut report = Report::default();
+        let done = self.begin(choice, &mut report).await;
+        done.map_err(|error| send::unfinished(self.image, report.fate, error))?;
+        Ok(report)
+    }
+
+    async fn begin(&self, choice: &Choice, report: &mut Report) -> Result<(), Error> {
+        let gun = self.image.gun();
         let last = self.last().await?;
         let (mut files, root) = match first_documents(&last) {
-            Some((root, targets)) => (self.anew(&root, targets, &mut report).await?, root),
-            None => self.make(choice, &mut report).await?,
+            Some((root, targets)) => (self.anew(&root, targets, report).await?, root),
+            None => self.make(choice, report).await?,
         };
         let ring = Keyring::of(gun, &self.daemon.key_list().await?);
         let root = verified(&root)?;
-        self.add_snapshot(&ring, None, &last, &mut files, &root, &mut report).await?;
-        self.send_new(files, &mut report).await?;
-        Ok(report)
+        self.add_snapshot(&ring, None, &last, &mut files, &root, report).await?;
+        match self.send_new(files, report).await? {
+            Sent::Taken => Ok(()),
+            Sent::Conflict => Err(self.somebody_else()),
+        }
     }
 
     /// Sends a new repository whose upload failed, before something else is done with it.
@@ -59,7 +68,7 @@ impl Publisher<'_> {
     /// # Errors
     /// `NO_TRUST_DATA` if none was ever signed here, or if it was published once and is gone since: it comes back
     /// only if somebody says so.
-    pub(super) async fn send_first(&self, goal: &Goal) -> Result<Vec<RoleName>, Error> {
+    pub(super) async fn send_first(&self, goal: &Goal, report: &mut Report) -> Result<(), Error> {
         let gun = self.image.gun();
         let name = self.image.familiar();
         let none = |hint: String| {
@@ -74,26 +83,23 @@ impl Publisher<'_> {
                  any tag"
             )));
         }
-        let mut report = Report::default();
         let mut files = vec![(RoleName::Root, root.clone()), (RoleName::Targets, targets)];
         let ring = Keyring::of(gun, &self.daemon.key_list().await?);
-        self.add_snapshot(&ring, None, &last, &mut files, &verified(&root)?, &mut report).await?;
-        self.send_new(files, &mut report).await?;
-        Ok(report.published)
+        self.add_snapshot(&ring, None, &last, &mut files, &verified(&root)?, report).await?;
+        // Where another client was quicker, reading again shows whose it is.
+        self.send_new(files, report).await.map(drop)
     }
 
-    async fn send_new(&self, files: Files, report: &mut Report) -> Result<(), Error> {
-        match send::send(&self.notary, self.image, files.clone()).await? {
-            Sent::Taken => {
-                self.trust_root(&files);
-                if send::read_back(self.ctx, self.image, &files, &Goal::Publish).await? == ReadBack::Missing {
-                    return Err(self.somebody_else());
-                }
-            }
-            Sent::Conflict => return Err(self.somebody_else()),
+    async fn send_new(&self, files: Files, report: &mut Report) -> Result<Sent, Error> {
+        if send::send(&self.notary, files.clone(), &mut report.fate).await? == Sent::Conflict {
+            return Ok(Sent::Conflict);
         }
-        report.published.extend(files.into_iter().map(|(role, _)| role));
-        Ok(())
+        self.trust_root(&files);
+        if send::read_back(self.ctx, self.image, &files, &Goal::Publish).await? == ReadBack::Missing {
+            return Err(self.somebody_else());
+        }
+        report.sent(files.into_iter().map(|(role, _)| role));
+        Ok(Sent::Taken)
     }
 
     fn somebody_else(&self) -> Error {
@@ -181,6 +187,7 @@ impl Publisher<'_> {
             ],
             bases: Files::new(),
             accept_root: None,
+            seen: Vec::new(),
         };
         let signed = self.daemon.sign(&job).await?;
         let [root_signed, targets_signed] = signed.documents.as_slice() else {

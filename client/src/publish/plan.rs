@@ -101,6 +101,10 @@ pub enum PlanError {
     Stale {
         /// The role.
         role: RoleName,
+        /// The version that was read.
+        read: Version,
+        /// The version that has been published.
+        published: Version,
     },
     /// Others changed the delegations while changes to them were waiting here. A retry does not help.
     #[error("the delegations of {role} were changed here, unpublished, and by others on the server")]
@@ -219,8 +223,9 @@ impl Ground {
             Lineage::Published => Some(daemon.document.version()),
             Lineage::Unpublished(ancestor) => ancestor.as_ref().map(Document::version),
         };
-        if newest_published > Some(server.document.version()) {
-            return Err(PlanError::Stale { role: state.role.clone() });
+        let read = server.document.version();
+        if let Some(published) = newest_published.filter(|published| *published > read) {
+            return Err(PlanError::Stale { role: state.role.clone(), read, published });
         }
         let is_ahead = match lineage {
             Lineage::Published => server.document.version() > daemon.document.version(),
@@ -284,6 +289,20 @@ pub fn between(from: &Targets, to: &Targets) -> Vec<TargetChange> {
         .map(|(name, target)| TargetChange::Set { name: name.clone(), target: target.clone() });
     let gone = from.targets.keys().filter(|name| !to.targets.contains_key(*name));
     set.chain(gone.map(|name| TargetChange::Remove { name: name.clone() })).collect()
+}
+
+/// What a document of ours was made from: `common`, which both sides had, or one of `theirs` (newest first), which were
+/// published since under numbers that we had given to documents of our own. It is theirs if all that they changed is
+/// in ours; to count that as our change would undo what they took back later.
+#[must_use]
+pub fn ancestor(common: Targets, theirs: Vec<Targets>, ours: &Targets) -> Targets {
+    let holds = |change: &TargetChange| match change {
+        TargetChange::Set { name, target } => ours.targets.get(name) == Some(target),
+        TargetChange::Remove { name } => !ours.targets.contains_key(name),
+        _ => false,
+    };
+    let is_in_ours = |document: &Targets| between(&common, document).iter().all(holds);
+    theirs.into_iter().find(is_in_ours).unwrap_or(common)
 }
 
 /// The tag that a change is about; none for delegations.

@@ -90,7 +90,13 @@ pub(super) fn snapshot_job(
 
 /// A job of one document.
 pub(super) fn job(image: &Image, document: DocumentToSign, bases: Files) -> SignJob {
-    SignJob { gun: image.gun().clone(), documents: vec![document], bases, accept_root: None }
+    SignJob {
+        gun: image.gun().clone(),
+        documents: vec![document],
+        bases,
+        accept_root: None,
+        seen: Vec::new(),
+    }
 }
 
 /// How an upload ended.
@@ -102,26 +108,49 @@ pub(super) enum Sent {
     Conflict,
 }
 
-/// Sends files. What was signed stays with the daemon, so every failure can be mended by `publish`.
+/// How far a signature has come, as far as is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fate {
+    /// There is none.
+    #[default]
+    Unsigned,
+    /// The daemon has it.
+    Signed,
+    /// It was sent, or somebody else may have sent it.
+    Sent,
+}
+
+/// Sends files, and notes how far they have come. What was signed stays with the daemon, so every failure can be mended
+/// by `publish`.
 ///
 /// # Errors
-/// The server's refusal, with `touchmark publish IMAGE` as the next step.
-pub(super) async fn send(notary: &Notary, image: &Image, files: Files) -> Result<Sent, Error> {
-    match notary.publish(files).await {
+/// The server's refusal.
+pub(super) async fn send(notary: &Notary, files: Files, fate: &mut Fate) -> Result<Sent, Error> {
+    *fate = (*fate).max(Fate::Signed);
+    let sent = notary.publish(files).await;
+    if !matches!(&sent, Err(cause) if !cause.is_conflict() && !cause.may_have_arrived()) {
+        *fate = Fate::Sent;
+    }
+    match sent {
         Ok(()) => Ok(Sent::Taken),
         Err(cause) if cause.is_conflict() => Ok(Sent::Conflict),
-        Err(cause) => Err(unpublished(image, cause.into())),
+        Err(cause) => Err(cause.into()),
     }
 }
 
-/// The same error, saying that the signatures wait in the daemon.
-pub(super) fn unpublished(image: &Image, error: Error) -> Error {
+/// The same error, saying where the signatures are and how to go on.
+pub(super) fn unfinished(image: &Image, fate: Fate, error: Error) -> Error {
+    let what = match fate {
+        Fate::Unsigned => return error,
+        Fate::Signed => "signed, but not published",
+        Fate::Sent => "signed, but not seen published",
+    };
     let hint = format!("touchmark publish {}", image.familiar());
     let hint = match &error.hint {
         Some(first) => format!("{first}; then {hint}"),
         None => hint,
     };
-    let message = format!("signed, but not published: {}", error.message);
+    let message = format!("{what}: {}", error.message);
     Error { message, ..error }.hint(hint)
 }
 

@@ -7,7 +7,7 @@ use touchmark_tuf::{
     Document as _, Instant, Ring, RoleName, Sha256Digest, Targets, Trusted, Unverified, Version, limits,
 };
 
-use super::plan::{Held, Lineage};
+use super::plan::{self, Held, Lineage};
 use super::roles::Signing;
 use crate::context::Ctx;
 use crate::error::Error;
@@ -35,7 +35,7 @@ pub(super) async fn current(ctx: &Ctx, image: &Image, now: Instant) -> Result<Op
     let Freshness::Cache(why) = &view.freshness else { return Ok(Some(view)) };
     let cap = limits::file_bytes(&RoleName::Root);
     match notary.file(&RoleName::Root, Which::Current, cap, Deadline::after(TOTAL)).await {
-        Err(NotaryError::NotFound { .. }) => Ok(None),
+        Err(NotaryError::NoTrustData { .. }) => Ok(None),
         _ => Err(Error::new(
             Reason::TrustServerUnreachable,
             format!("{} is not there: {why}", notary.server()),
@@ -74,6 +74,7 @@ pub(super) async fn lineage(
         return Ok(Lineage::Published);
     }
     let newest = daemon.document.version().get();
+    let mut theirs = Vec::new();
     for number in (1..=newest).rev().take(usize::try_from(LOOK_BACK).unwrap_or(usize::MAX)) {
         let Ok(version) = Version::try_from(number) else { continue };
         let found = if server.document.version() == version {
@@ -89,8 +90,15 @@ pub(super) async fn lineage(
         };
         match (ours, number == newest) {
             (true, true) => return Ok(Lineage::Published),
-            (true, false) => return Ok(Lineage::Unpublished(Some(found.document))),
-            (false, _) => {}
+            (true, false) => {
+                return Ok(Lineage::Unpublished(Some(plan::ancestor(
+                    found.document,
+                    theirs,
+                    &daemon.document,
+                ))));
+            }
+            (false, true) => {}
+            (false, false) => theirs.push(found.document),
         }
     }
     Ok(Lineage::Unpublished(None))

@@ -425,7 +425,13 @@ async fn signing_with_bytes_that_were_not_announced_is_refused() {
         sha256: sha256.to_vec(),
     };
     let open = |documents| {
-        Part::Open(v1::SignOpen { gun: "a/b".into(), documents, bases: vec![], accept_root: None })
+        Part::Open(v1::SignOpen {
+            gun: "a/b".into(),
+            documents,
+            bases: vec![],
+            accept_root: None,
+            seen: vec![],
+        })
     };
     let chunk = |data: &[u8]| Part::Chunk(v1::Chunk { data: data.to_vec() });
     let cases = [

@@ -21,7 +21,7 @@ use super::call::Call;
 use super::desk::{Events, Failure, stream};
 use crate::app::App;
 use crate::policy::{Action, Caller, Decision, Need};
-use crate::sign::{AcceptRoot, DocumentToSign, SignRequest, SignedAll};
+use crate::sign::{AcceptRoot, DocumentToSign, Seen, SignRequest, SignedAll};
 use crate::store::StoreError;
 use crate::store::documents::{Kept, Source};
 
@@ -159,7 +159,8 @@ async fn receive(
         return Err(FieldError::new("part", "the first message has to be `open`").into());
     };
     let gun = convert::gun("gun", &open.gun)?;
-    if open.documents.is_empty() || open.documents.len() + open.bases.len() > PARTS_MAX {
+    let parts = open.documents.len() + open.bases.len();
+    if open.documents.is_empty() || parts.max(open.seen.len()) > PARTS_MAX {
         return Err(FieldError::new("documents", format!("1 to {PARTS_MAX} are signed at once")).into());
     }
     let bases =
@@ -192,11 +193,20 @@ async fn receive(
         });
     }
     let accept_root = open.accept_root.as_ref().map(acceptance).transpose()?.flatten();
-    Ok((SignRequest { id: call.id, gun, documents: to_sign, bases: base_files, accept_root }, share))
+    let seen = open.seen.iter().enumerate().map(|(i, one)| seen(i, one)).collect::<Result<Vec<_>, _>>()?;
+    Ok((SignRequest { id: call.id, gun, documents: to_sign, bases: base_files, accept_root, seen }, share))
 }
 
 fn role(list: &str, i: usize, text: &str) -> Result<RoleName, FieldError> {
     convert::role(&format!("{list}[{i}].role"), text)
+}
+
+fn seen(i: usize, seen: &v1::Seen) -> Result<Seen, FieldError> {
+    let digest = match seen.sha256.as_slice() {
+        [] => None,
+        digest => Some(convert::sha256(&format!("seen[{i}].sha256"), digest)?),
+    };
+    Ok(Seen { role: role("seen", i, &seen.role)?, digest })
 }
 
 fn announced(list: &str, i: usize, length: u64, sha256: &[u8]) -> Result<Announced, FieldError> {

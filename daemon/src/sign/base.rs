@@ -8,7 +8,7 @@ use touchmark_tuf::{
     Targets, TrustError, Trusted, Unverified, Verified, Version,
 };
 
-use super::seen::Seen;
+use super::remembered::Remembered;
 use super::{AcceptRoot, SignError};
 use crate::document::{Body, KnownFile};
 use crate::store::documents::{Kept, Source};
@@ -80,7 +80,7 @@ pub(super) enum News {
 pub(super) struct Standing<'s> {
     gun: Gun,
     known: Known,
-    seen: &'s Seen,
+    remembered: &'s Remembered,
     trusted: Option<Arc<Trusted>>,
     accepted: BTreeMap<RoleName, Base>,
     settled: Vec<RoleName>,
@@ -98,7 +98,7 @@ impl<'s> Standing<'s> {
     pub(super) fn establish(
         gun: Gun,
         known: Known,
-        seen: &'s Seen,
+        remembered: &'s Remembered,
         mut supplied: Vec<(RoleName, Vec<u8>)>,
         accept: Option<&AcceptRoot>,
         wanted: &[RoleName],
@@ -106,7 +106,7 @@ impl<'s> Standing<'s> {
         let mut standing = Self {
             gun,
             known,
-            seen,
+            remembered,
             trusted: None,
             accepted: BTreeMap::new(),
             settled: Vec::new(),
@@ -189,7 +189,7 @@ impl<'s> Standing<'s> {
         let mut chain = chain.iter();
         let not_verified = |error| refused(RoleName::Root, &error);
         let mut trusted = match &self.known.root {
-            Some(root) => self.seen.root(&self.gun, &root.file).map_err(not_verified)?,
+            Some(root) => self.remembered.root(&self.gun, &root.file).map_err(not_verified)?,
             None => {
                 let Some(file) = chain.next() else { return Ok(()) };
                 let Some(accept) = accept else {
@@ -317,7 +317,7 @@ impl<'s> Standing<'s> {
     }
 
     fn base_of(&self, kept: &Kept) -> Result<Base, SignError> {
-        let body = self.seen.body(kept);
+        let body = self.remembered.body(kept);
         let body = body.map_err(|error| SignError::Internal(format!("the kept document: {error}")))?;
         Ok(Base { version: kept.version, digest: kept.digest, body })
     }

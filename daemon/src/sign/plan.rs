@@ -6,8 +6,8 @@ use std::time::Duration;
 use touchmark_tuf::{Difference, Gun, Instant, KeyId, PublicKey, RoleName, Root, Sha256Digest, Version};
 
 use super::base::{Base, Known, News, Standing};
-use super::seen::Seen;
-use super::{SignError, SignRequest};
+use super::remembered::Remembered;
+use super::{Seen, SignError, SignRequest};
 use crate::document::{Body, Exact, NewExpiry, needs};
 use crate::policy::{Caller, Decision, MaxExpiry, Need, Policy};
 use crate::store::keys::{KeyRecord, Place};
@@ -21,6 +21,7 @@ pub(super) struct Plan {
     pub(super) gun: Gun,
     pub(super) documents: Vec<Planned>,
     pub(super) news: Vec<News>,
+    pub(super) seen: Vec<Seen>,
     pub(super) new_expiry: NewExpiry,
     /// The root file that is trusted before this request's documents.
     pub(super) root_file: Option<Vec<u8>>,
@@ -59,7 +60,7 @@ impl Plan {
     pub(super) fn make(
         request: SignRequest,
         known: Known,
-        seen: &Seen,
+        remembered: &Remembered,
         keys: &[Arc<KeyRecord>],
         moment: &Moment,
     ) -> Result<Self, SignError> {
@@ -75,7 +76,8 @@ impl Plan {
         }
         let wanted: Vec<RoleName> = read.iter().map(|(exact, _)| exact.role.clone()).collect();
         let accept = request.accept_root.as_ref();
-        let standing = Standing::establish(request.gun.clone(), known, seen, request.bases, accept, &wanted)?;
+        let standing =
+            Standing::establish(request.gun.clone(), known, remembered, request.bases, accept, &wanted)?;
         let listing = Listing::new(&standing, &read);
         let mut new_expiry = NewExpiry::No;
         let mut documents = Vec::with_capacity(read.len());
@@ -87,7 +89,8 @@ impl Plan {
             documents.push(planned);
         }
         let root_file = standing.root_file().map(<[u8]>::to_vec);
-        Ok(Self { gun: request.gun, documents, news: standing.news, new_expiry, root_file })
+        let (gun, seen, news) = (request.gun, request.seen, standing.news);
+        Ok(Self { gun, documents, news, seen, new_expiry, root_file })
     }
 
     /// What the policy says: every need, in the repository and in every other one that a key signs for.

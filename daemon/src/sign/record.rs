@@ -7,9 +7,9 @@ use touchmark_tuf::{
     Gun, Pin, Ring, RoleName, RootSource, Sha256Digest, Signature, Trusted, Version, assemble,
 };
 
-use super::SignError;
 use super::base::News;
 use super::plan::{Plan, Planned};
+use super::{Seen, SignError};
 use crate::audit::event::Outcome;
 use crate::audit::{Event, Receipt, RequestId};
 use crate::document::{Exact, NewExpiry};
@@ -125,6 +125,9 @@ fn reserve(tx: &Tx<'_>, request: RequestId, caller: &Caller, plan: &Plan) -> Res
         );
         return Err(SignError::PolicyRefused { why });
     }
+    for seen in &plan.seen {
+        still_last(tx, &plan.gun, seen)?;
+    }
     for news in &plan.news {
         learn(tx, request, caller, &plan.gun, news)?;
     }
@@ -163,6 +166,15 @@ fn draft(exact: &Exact) -> Kept {
         published: false,
         confirmed: true,
     }
+}
+
+/// Between the client's reading and this, another request may have signed what this one does not have in it. To go on
+/// from a document of the server would take that away.
+fn still_last(tx: &Tx<'_>, gun: &Gun, seen: &Seen) -> Result<(), SignError> {
+    if tx.shown_digest(gun, &seen.role)? == seen.digest {
+        return Ok(());
+    }
+    Err(SignError::Conflict { why: format!("another request signed {} of {gun} meanwhile", seen.role) })
 }
 
 /// Between reading and writing another request may have been quicker.

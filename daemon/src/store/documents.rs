@@ -94,6 +94,25 @@ impl View<'_> {
             .map_err(|error| self.fault(error))
     }
 
+    /// The digest of the last document of a role, if that can be shown: it has signatures.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn shown_digest(&self, gun: &Gun, role: &RoleName) -> Result<Option<Sha256Digest>, StoreError> {
+        let sql = format!(
+            "SELECT d.digest, EXISTS (SELECT 1 FROM document_signatures s
+                 WHERE s.gun = d.gun AND s.role = d.role AND s.version = d.version)
+             {COUNTS} ORDER BY d.version DESC LIMIT 1"
+        );
+        let row = |row: &Row<'_>| Ok((row.get(0).map(|Col(digest)| digest)?, row.get(1)?));
+        let last = self
+            .sql()
+            .prepare_cached(&sql)
+            .and_then(|mut statement| statement.query_row(params![Col(gun), Col(role)], row).optional())
+            .map_err(|error| self.fault(error))?;
+        Ok(last.filter(|(_, is_signed): &(_, bool)| *is_signed).map(|(digest, _)| digest))
+    }
+
     /// The last document of every role of a repository, by role.
     ///
     /// # Errors

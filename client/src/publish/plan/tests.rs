@@ -176,7 +176,8 @@ fn an_unpublished_document_that_others_overtook_is_never_sent_over_theirs() {
 fn a_server_that_was_read_too_early_is_no_ground() {
     let (early, published) = (document(1, &[]), document(3, &[("theirs", 5)]));
     let goal = Goal::Apply(vec![set("ours", 1)]);
-    let stale = Err(PlanError::Stale { role: RoleName::Targets });
+    let [read, published_as] = [1, 3].map(|number| Version::try_from(number).unwrap());
+    let stale = Err(PlanError::Stale { role: RoleName::Targets, read, published: published_as });
     // The daemon's own newest has been published since.
     let seen = state(Some(&early), Some((&published, Lineage::Published)));
     assert_eq!(next(&seen, &goal, &expires()), stale);
@@ -224,4 +225,20 @@ fn the_first_document_of_a_delegation() {
     assert_eq!((next.version.get(), base), (1, Base::Daemon));
     assert_eq!(tags(&next), [("1", 1)]);
     assert_eq!(super::next(&state(None, None), &Goal::Publish, &expires()).unwrap(), Next::Nothing);
+}
+
+#[test]
+fn what_others_published_and_ours_was_made_from_is_not_our_change() {
+    let common = document(4, &[("1", 1)]);
+    let theirs = document(5, &[("1", 1), ("theirs", 5)]);
+    let ours = document(6, &[("1", 1), ("a", 2), ("theirs", 5)]);
+    assert_eq!(ancestor(common.clone(), vec![theirs.clone()], &ours), theirs);
+    // They took it back since: it stays gone, and what is ours comes in.
+    let server = document(6, &[("1", 1)]);
+    let state = state(Some(&server), Some((&ours, unpublished(Some(&theirs)))));
+    let (next, _) = signed(next(&state, &Goal::Publish, &expires()).unwrap());
+    assert_eq!(tags(&next), [("1", 1), ("a", 2)]);
+    // Made without having seen theirs.
+    let alone = document(6, &[("1", 1), ("a", 2)]);
+    assert_eq!(ancestor(common.clone(), vec![theirs], &alone), common);
 }

@@ -1,10 +1,10 @@
 //! The document before: who is believed about it.
-use touchmark_tuf::{Document as _, RoleName, Snapshot, TargetChange, next_snapshot};
+use touchmark_tuf::{Document as _, RoleName, Sha256Digest, Snapshot, TargetChange, next_snapshot};
 
 use super::world::{ALICE, OWN, SoftKey, World, grant, gun, set, tag};
 use crate::document::DocumentError;
 use crate::policy::Action;
-use crate::sign::{AcceptRoot, DocumentToSign, SignError};
+use crate::sign::{AcceptRoot, DocumentToSign, Seen, SignError};
 use crate::store::tests::Fixture;
 use crate::vault::KeyRole;
 
@@ -234,4 +234,34 @@ async fn the_servers_files_of_other_roles_are_not_looked_at() {
     world.sign_as(OWN, request).await.unwrap();
     let kept = world.road.store.read(|view| view.kept(&gun(), &RoleName::Root)).await.unwrap().unwrap();
     assert!(kept.published);
+}
+
+#[tokio::test]
+async fn what_another_client_had_signed_meanwhile_is_not_given_up_for_the_servers_document() {
+    let world = World::new().await;
+    let base = world.known().await;
+    let digest = |targets: &touchmark_tuf::Targets| Sha256Digest::of(&targets.write());
+    let seen = |targets| Seen { role: RoleName::Targets, digest: Some(digest(targets)) };
+    // Both clients were shown `base`. One signs `v3`, and does not get to publishing it.
+    let ours = world.next(&base, &[set("v3", "three")]);
+    let mut first = world.request(vec![world.to_sign(&ours)]);
+    first.seen = vec![seen(&base)];
+    world.sign_as(OWN, first).await.unwrap();
+    // Somebody else publishes that version; the other client builds on theirs, without `v3`.
+    let theirs = world.next(&base, &[set("theirs", "x")]);
+    let four = world.next(&theirs, &[set("v4", "four")]);
+    let second = |shown| {
+        let mut request = world.request(vec![world.to_sign(&four)]);
+        request.bases = vec![(RoleName::Targets, world.targets_file(&theirs))];
+        request.seen = vec![shown];
+        request
+    };
+    let nothing = Seen { role: RoleName::Targets, digest: None };
+    for stale in [seen(&base), nothing] {
+        let error = world.sign_as(OWN, second(stale)).await.unwrap_err();
+        assert!(matches!(error, SignError::Conflict { .. }), "{error}");
+    }
+    let kept = world.road.store.read(|view| view.kept(&gun(), &RoleName::Targets)).await.unwrap().unwrap();
+    assert_eq!(kept.digest, digest(&ours), "what was signed is still there");
+    world.sign_as(OWN, second(seen(&ours))).await.unwrap();
 }

@@ -247,7 +247,7 @@ impl World {
             tokens: BTreeMap::from([("soft".to_owned(), seat)]),
             policy: Policy::new(OWN, grants, MaxExpiry::default()),
             clock: fixture.clock.clone(),
-            seen: Arc::default(),
+            remembered: Arc::default(),
             token_wait: Duration::from_millis(200),
         };
         let root = KeyRecord {
@@ -345,7 +345,7 @@ impl World {
 
     pub(super) fn request(&self, documents: Vec<DocumentToSign>) -> SignRequest {
         let id = RequestId::from_bytes([5; 8]);
-        SignRequest { id, gun: gun(), documents, bases: vec![], accept_root: None }
+        SignRequest { id, gun: gun(), documents, bases: vec![], accept_root: None, seen: vec![] }
     }
 
     pub(super) fn to_sign(&self, targets: &Targets) -> DocumentToSign {

@@ -17,18 +17,18 @@ const ROOTS: usize = 1024 * 1024;
 const EACH: usize = 4096;
 
 /// What was read before.
-pub struct Seen {
+pub struct Remembered {
     roots: Mutex<Shelf<Gun, Trusted>>,
     bodies: Mutex<Shelf<Sha256Digest, Body>>,
 }
 
-impl Default for Seen {
+impl Default for Remembered {
     fn default() -> Self {
         Self { roots: Mutex::new(Shelf::new(ROOTS)), bodies: Mutex::new(Shelf::new(BODIES)) }
     }
 }
 
-impl Seen {
+impl Remembered {
     /// The root of a repository, from a file that was trusted before.
     ///
     /// # Errors
