@@ -22,6 +22,7 @@ test        strace               strace                                     make
 test        faketime             faketime                                   a clock that jumps, for one program alone
 test        mount                mount                                      a small disk that can be full
 test        systemd              systemd-socket-activate                    hands the daemon a socket, as a service manager does
+test        mariadb-server-core  mariadbd                                   keeps what the Notary server has while that is killed
 test        swtpm                swtpm                                      a TPM in software
 test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token
 test        libtss2-tcti-swtpm0  /usr/lib/*/libtss2-tcti-swtpm.so.0         the way from there to the TPM in software
@@ -41,9 +42,14 @@ there() { # a program's name, or a path which may have a *
     esac
 }
 
-# Debian 13 and later have Docker's client in a package of its own.
+# Debian 13 and later have Docker's client in a package of its own; Ubuntu 22.04 has MariaDB's version in the name.
 package_of() {
-    if [ "$1 $2" = "docker.io docker" ] && apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo "$1"; fi
+    case "$1 $2" in
+        "docker.io docker") if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo "$1"; fi ;;
+        "mariadb-server-core mariadbd")
+            if apt-cache show "$1" >/dev/null 2>&1; then echo "$1"; else apt-cache pkgnames "$1-" | sort -V | tail -1; fi ;;
+        *) echo "$1" ;;
+    esac
 }
 
 list_missing() {

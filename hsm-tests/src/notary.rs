@@ -1,4 +1,5 @@
-//! The real Notary: notary-server over TLS with its own notary-signer, both keeping everything in memory.
+//! The real Notary: notary-server over TLS with its own notary-signer, both keeping everything in memory, or the
+//! server in a database.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,12 +10,13 @@ use crate::ca::Ca;
 use crate::cli::tool;
 use crate::gate::Gate;
 use crate::http::Request;
+use crate::mariadb::MariaDb;
 use crate::place::Place;
 use crate::ports::Port;
 use crate::process::Process;
 
 /// A running Notary. Tests reach it through a [`Gate`], so an outage needs no restart, which would lose every
-/// repository: Debian's notary-server has no storage on disk.
+/// repository: Debian's notary-server has no storage on disk, unless a database server has it.
 #[derive(Debug)]
 pub struct Notary {
     gate: Option<Gate>,
@@ -22,7 +24,8 @@ pub struct Notary {
     signer: Process,
     ca: String,
     ports: [Port; 2],
-    _place: Place,
+    place: Place,
+    database: Option<MariaDb>,
 }
 
 impl Notary {
@@ -34,12 +37,28 @@ impl Notary {
         notary
     }
 
+    /// The same on a database, so that the server can be killed and started again: see [`Notary::kill`].
+    #[must_use]
+    pub fn start_on_database(ca: &Ca) -> Self {
+        let mut notary = Self::start_with(Place::new(), ca, Some(MariaDb::start()));
+        notary.gate = Some(Gate::before(notary.ports[1].number()));
+        notary
+    }
+
     /// The same with everything in this place, and without a gate: it can outlive this process.
     #[must_use]
     pub fn start_in(place: Place, ca: &Ca) -> Self {
+        Self::start_with(place, ca, None)
+    }
+
+    fn start_with(place: Place, ca: &Ca, database: Option<MariaDb>) -> Self {
         let ports = [Port::free(), Port::free()];
         let (signer_port, server_port) = (ports[0].number(), ports[1].number());
-        lay_out(place.path(), ca, signer_port, server_port);
+        let storage = match &database {
+            Some(database) => json!({"backend": "mysql", "db_url": database.url()}),
+            None => json!({"backend": "memory"}),
+        };
+        lay_out(place.path(), ca, signer_port, server_port, &storage);
         let mut signer = launch("notary-signer", place.path(), &["-logf", "logfmt"]);
         signer.wait_for_port(signer_port);
         let mut server = launch("notary-server", place.path(), &["-logf", "logfmt"]);
@@ -47,7 +66,29 @@ impl Notary {
         server.wait_for("answering", || {
             Request { ca: Some(ca), ..Request::get(&url) }.send().is_ok_and(|answer| answer.status == 200)
         });
-        Self { gate: None, server, signer, ca: ca.pem(), ports, _place: place }
+        Self { gate: None, server, signer, ca: ca.pem(), ports, place, database }
+    }
+
+    /// Kills the server (SIGKILL), and nobody else.
+    ///
+    /// # Panics
+    /// Without a database, as everything would be lost.
+    pub fn kill(&mut self) {
+        assert!(self.database.is_some(), "start it with Notary::start_on_database");
+        self.server.kill();
+    }
+
+    /// What a restored backup does: kills the server, changes its database, and starts it again.
+    pub fn restore(&mut self, sql: &str) {
+        self.kill();
+        self.database.as_mut().expect("started on a database").run(sql);
+        self.start_again();
+    }
+
+    /// Starts the server again after [`Notary::kill`], on what it had.
+    pub fn start_again(&mut self) {
+        self.server = launch("notary-server", self.place.path(), &["-logf", "logfmt"]);
+        self.server.wait_for_port(self.ports[1].number());
     }
 
     /// `https://localhost:PORT`, as `DOCKER_CONTENT_TRUST_SERVER` takes it.
@@ -102,17 +143,16 @@ fn launch(name: &str, folder: &Path, extra: &[&str]) -> Process {
     Process::start(name, &mut command, &folder.join(format!("{name}.log")))
 }
 
-fn lay_out(folder: &Path, ca: &Ca, signer_port: u16, server_port: u16) {
+fn lay_out(folder: &Path, ca: &Ca, signer_port: u16, server_port: u16, storage: &Value) {
     ca.write(&folder.join("ca.crt"));
     for name in ["server", "signer", "client"] {
         drop(ca.issue().write(folder, name));
     }
     let logging = json!({"level": "info"});
-    let storage = json!({"backend": "memory"});
     let signer = json!({
         "server": {"grpc_addr": format!("127.0.0.1:{signer_port}"), "tls_cert_file": "signer.crt",
                    "tls_key_file": "signer.key", "client_ca_file": "ca.crt"},
-        "logging": logging, "storage": storage,
+        "logging": logging, "storage": {"backend": "memory"},
     });
     let server = json!({
         "server": {"http_addr": format!("127.0.0.1:{server_port}"), "tls_cert_file": "server.crt",
