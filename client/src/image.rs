@@ -204,11 +204,18 @@ impl Image {
         self.digest.as_ref()
     }
 
-    /// The name as Docker shows it: `alpine`, `icho/alpine`, `localhost:5000/icho/alpine`.
+    /// The name as Docker shows it: `alpine`, `icho/alpine`, `localhost:5000/icho/alpine`; the full one where the
+    /// short one would mean something else (`docker.io/localhost/a`).
     #[must_use]
     pub fn familiar(&self) -> &str {
         let full = self.gun.as_str();
-        full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/")).unwrap_or(full)
+        let short = full.strip_prefix("docker.io/");
+        let official =
+            short.and_then(|short| short.strip_prefix("library/")).filter(|name| !name.contains('/'));
+        let on_hub = |name: &&str| {
+            split_host(name).is_ok_and(|(host, path)| host.is_hub() && path == *name && !is_id(name))
+        };
+        official.or(short).filter(on_hub).unwrap_or(full)
     }
 }
 
@@ -247,11 +254,7 @@ impl FromStr for Image {
                 return Err(ImageError::Component(shown(component).to_string()));
             }
         }
-        if tag.is_none()
-            && digest.is_none()
-            && name.len() == 64
-            && name.bytes().all(|b| b.is_ascii_hexdigit())
-        {
+        if tag.is_none() && digest.is_none() && is_id(name) {
             return Err(ImageError::Id(name.to_owned()));
         }
         let repository =
@@ -284,6 +287,10 @@ fn split_host(name: &str) -> Result<(Host, &str), ImageError> {
         }
         _ => Ok((Host::hub(), name)),
     }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_domain_name(name: &str) -> bool {

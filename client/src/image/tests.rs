@@ -24,6 +24,22 @@ fn short_names_mean_docker_hub() {
 }
 
 #[test]
+fn a_name_is_shown_so_that_it_means_the_same_when_it_is_typed() {
+    let id = "a".repeat(64);
+    for full in [
+        "docker.io/library/team/app",
+        "docker.io/evil.example.com/app",
+        "docker.io/localhost/app",
+        "docker.io/index.docker.io/app",
+        &format!("docker.io/library/{id}"),
+    ] {
+        let image = parsed(full);
+        assert_eq!(image.gun().as_str(), full);
+        assert_eq!(parsed(image.familiar()), image, "{full} is shown as {}", image.familiar());
+    }
+}
+
+#[test]
 fn a_port_is_no_tag_and_a_tag_is_no_port() {
     let image = parsed("localhost:5000/a:5000");
     assert_eq!(image.host().as_str(), "localhost:5000");
