@@ -1,6 +1,10 @@
 //! Manifests and indexes as registries serve them: raw bytes and the few fields that a puller follows.
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use touchmark_tuf::Sha256Digest;
 use touchmark_tuf::shown;
 
@@ -13,6 +17,9 @@ const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+j
 pub(super) const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json";
+
+/// The fields of which a puller thinks something.
+const FIELDS: [&str; 4] = ["mediaType", "manifests", "config", "layers"];
 
 /// What a manifest leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +71,12 @@ struct WrittenDescriptor {
 impl Manifest {
     /// Reads what came with the `Content-Type` `served`.
     pub(crate) fn read(bytes: Bytes, digest: Sha256Digest, served: &str) -> Result<Self, String> {
-        let written: Written =
-            serde_json::from_slice(&bytes).map_err(|_| "it is no image manifest".to_owned())?;
+        let none = |_| "it is no image manifest".to_owned();
+        let written: Written = serde_json::from_slice(&bytes).map_err(none)?;
+        let names: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_slice(&bytes).map_err(none)?;
+        if let Some(name) = names.keys().find(|name| is_variant(name)) {
+            return Err(format!("it has a field in another case: '{}'", shown(name)));
+        }
         let served = served.split(';').next().unwrap_or_default().trim();
         let media_type = written.media_type.unwrap_or_else(|| served.to_owned());
         // The bytes must not read as an index to one program and as an image to another (CVE-2021-41190).
@@ -119,6 +130,13 @@ impl Manifest {
     pub fn parts(&self) -> &[Descriptor] {
         &self.parts
     }
+}
+
+/// Whether a program that reads names without regard to case, as Go does, takes this for a field that it is not here.
+fn is_variant(name: &str) -> bool {
+    let folded: String =
+        name.chars().map(|c| if c == '\u{17f}' { 's' } else { c.to_ascii_lowercase() }).collect();
+    FIELDS.iter().any(|field| *field != name && field.eq_ignore_ascii_case(&folded))
 }
 
 impl WrittenDescriptor {

@@ -36,6 +36,11 @@ fn what_two_programs_could_read_differently_is_refused() {
         format!(r#"{{"mediaType":"{INDEX}","manifests":[{0}],"config":{0},"layers":[]}}"#, descriptor(1));
     assert!(read(&both, INDEX).unwrap_err().contains("no proper"));
     assert!(read(&both, IMAGE).unwrap_err().contains("no proper"));
+    // Go reads names without regard to case.
+    for name in ["Manifests", "manife\u{17f}ts", "LAYERS", "MediaType"] {
+        let image = format!(r#"{{"{name}":null,"config":{},"layers":[]}}"#, descriptor(1));
+        assert!(read(&image, IMAGE).unwrap_err().contains("in another case"), "{name}");
+    }
 }
 
 #[test]
