@@ -223,6 +223,9 @@ fn a_pin_in_the_file_is_refused_and_not_shown() {
         said,
         "t.toml, line 6, token.pin: is not \"ask\", \"credential:NAME\" or \"file:/PATH\" (a PIN has no place here)"
     );
+    for number in ["123456", "0x1e240", "123456.5", "[123456]", "{ is = 123456 }"] {
+        assert_eq!(refusal(&format!("{TOKEN}pin = {number}")), said, "{number}");
+    }
     let said = refusal(&format!("{TOKEN}pin = \"file:/p\""));
     assert_eq!(
         said,

@@ -146,8 +146,12 @@ fn environment(
 fn pin(reading: &Reading<'_>, written: &written::Token, files: PinFiles) -> Result<PinSource, ConfigError> {
     let Some(pin) = &written.pin else { return Ok(PinSource::Ask) };
     let refuse = |reason: String| reading.at(pin.span(), "token.pin", reason);
-    match pin.get_ref().split_once(':') {
-        None if pin.get_ref() == "ask" => Ok(PinSource::Ask),
+    let source = match pin.get_ref() {
+        written::Pin::Source(text) => text.as_str(),
+        written::Pin::Else(_) => "",
+    };
+    match source.split_once(':') {
+        None if source == "ask" => Ok(PinSource::Ask),
         Some(("credential", name)) if !name.is_empty() && !name.contains('/') => {
             Ok(PinSource::Credential(name.to_owned()))
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
 /// The whole file.
@@ -43,7 +44,16 @@ pub(super) struct Token {
     pub(super) serial: Option<Spanned<Serial>>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Spanned<String>>,
-    pub(super) pin: Option<Spanned<String>>,
+    pub(super) pin: Option<Spanned<Pin>>,
+}
+
+/// Where a PIN comes from; or something else, which is not looked at, as it may be the PIN: what the reader of TOML says
+/// about a wrong type would show it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Pin {
+    Source(String),
+    Else(IgnoredAny),
 }
 
 /// A serial number: digits without quotes, or a text for tokens whose serials have letters.
