@@ -117,13 +117,14 @@ fn encrypted_sec1(info: &[u8]) -> Result<Kind, KeyFileError> {
     let mut bytes = [0; 16];
     let digits = iv.get(1..).filter(|digits| digits.len() == 32);
     for (byte, pair) in bytes.iter_mut().zip(digits.unwrap_or_default().chunks(2)) {
-        let pair = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        match pair {
-            Some(value) => *byte = value,
-            None => return Err(damaged),
-        }
+        let [Some(high), Some(low)] = [pair.first(), pair.last()].map(digit) else { return Err(damaged) };
+        *byte = high << 4 | low;
     }
     if digits.is_none() { Err(damaged) } else { Ok(Kind::EncryptedSec1 { iv: bytes }) }
+}
+
+fn digit(character: Option<&u8>) -> Option<u8> {
+    u8::try_from(char::from(*character?).to_digit(16)?).ok()
 }
 
 /// Takes the next block off the front.

@@ -32,9 +32,13 @@ fn bodies_that_are_not_base64_are_damaged() {
 
 #[test]
 fn vectors_of_another_length_are_damaged() {
-    for info in
-        ["AES-256-CBC", "AES-256-CBC,", "AES-256-CBC,00", "AES-256-CBC,zz000000000000000000000000000000"]
-    {
+    for info in [
+        "AES-256-CBC",
+        "AES-256-CBC,",
+        "AES-256-CBC,00",
+        "AES-256-CBC,zz000000000000000000000000000000",
+        "AES-256-CBC,+0000000000000000000000000000000",
+    ] {
         let text = format!(
             "-----BEGIN EC PRIVATE KEY-----\nDEK-Info: {info}\n\nAAAA\n-----END EC PRIVATE KEY-----\n"
         );
