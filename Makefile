@@ -1,5 +1,5 @@
 # What each target promises: README.md, "Two commands", and CONTRIBUTING.md.
-.PHONY: quickstart test soak bench check lint kryoptic clean
+.PHONY: quickstart test soak bench fuzz check lint kryoptic clean
 
 quickstart:
 	@scripts/install.sh quickstart
@@ -16,6 +16,10 @@ soak:
 bench:
 	@scripts/install.sh bench
 	@scripts/bench.sh
+
+fuzz:
+	@scripts/install.sh fuzz
+	@scripts/fuzz.sh $(TARGETS)
 
 check: lint
 	cargo test --workspace --exclude hsm-tests --lib --quiet

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing for `make quickstart`, `test`, `bench` or `kryoptic`, by apt, after saying what and why.
-# Nothing that is there is touched, nothing is removed, and no service of an installed package is started.
-# Usage: scripts/install.sh quickstart|test|bench|parsec|kryoptic
+# Installs what is missing for `make quickstart`, `test`, `bench`, `fuzz` or `kryoptic`, by apt, after saying what and
+# why. Nothing that is there is touched, nothing is removed, and no service of an installed package is started.
+# Usage: scripts/install.sh quickstart|test|bench|parsec|fuzz|kryoptic
 set -euo pipefail
 
 # For which purpose, the package, what shows that it is there (a program or a file), and why it is needed.
@@ -32,6 +32,7 @@ parsec      cmake                cmake                                      buil
 kryoptic    libclang-dev         /usr/lib/llvm-*/lib/libclang*.so*          reads the headers of OpenSSL for kryoptic
 kryoptic    libssl-dev           /usr/include/openssl/ssl.h                 OpenSSL, which kryoptic computes with
 kryoptic    pkg-config           pkg-config                                 finds OpenSSL
+fuzz        g++                  c++                                        compiles libFuzzer
 LIST
 }
 
@@ -92,7 +93,7 @@ keep_off() {
     done
 }
 
-purpose=${1:?usage: scripts/install.sh quickstart|test|bench|parsec|kryoptic}
+purpose=${1:?usage: scripts/install.sh quickstart|test|bench|parsec|fuzz|kryoptic}
 if ! command -v cargo >/dev/null; then
     echo "cargo is not in PATH. Touchmark is built with Rust 1.90 or later: https://rustup.rs" >&2
     exit 1

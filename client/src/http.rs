@@ -1,6 +1,6 @@
 //! HTTPS as Docker's own files configure it: verified always, with a deadline and a cap on every answer,
 //! credentials only where they belong. Knows no trust documents and no images.
-mod auth;
+pub(crate) mod auth;
 mod error;
 mod tls;
 

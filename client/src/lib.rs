@@ -7,6 +7,8 @@ pub mod cmd;
 pub mod config;
 pub mod context;
 pub mod daemon;
+#[cfg(feature = "doors")]
+pub mod doors;
 pub mod engine;
 pub mod error;
 pub mod http;

@@ -283,7 +283,7 @@ impl From<NotaryError> for Error {
 }
 
 /// Code and words of Notary's `{"errors":[{"code","message","detail"}]}`.
-fn problem(body: &[u8]) -> Option<(String, String)> {
+pub(crate) fn problem(body: &[u8]) -> Option<(String, String)> {
     #[derive(Deserialize)]
     struct Body {
         errors: Vec<Problem>,

@@ -2,7 +2,7 @@
 //! it never becomes a `String`, an argument or an environment variable, and is handed only to `daemon::secret`.
 
 mod input;
-mod line;
+pub(crate) mod line;
 mod terminal;
 
 use std::collections::BTreeMap;

@@ -12,6 +12,8 @@ pub mod clock;
 pub mod config;
 pub mod dev;
 pub mod document;
+#[cfg(feature = "doors")]
+pub mod doors;
 pub mod harden;
 pub mod ledger;
 pub mod listen;

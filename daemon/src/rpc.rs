@@ -9,7 +9,7 @@ pub(crate) mod desk;
 mod gate;
 mod keys;
 mod person;
-mod signer;
+pub(crate) mod signer;
 mod status;
 mod tokens;
 mod vault;

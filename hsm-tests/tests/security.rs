@@ -11,7 +11,7 @@ fn every_test_that_security_md_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let text = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let mut tests: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for name in ["tuf", "daemon", "client", "hsm-tests"] {
+    for name in ["tuf", "daemon", "client", "hsm-tests", "fuzz"] {
         tests.insert(name, tests_below(&root.join(name)));
     }
     let named: Vec<(&str, &str)> =

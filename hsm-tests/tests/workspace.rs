@@ -75,7 +75,8 @@ fn the_arrows_between_the_crates_hold() {
     expect("touchmark-proto", &["touchmark-tuf"]);
     expect("touchmarkd", &["touchmark-tuf", "touchmark-proto"]);
     expect("touchmark", &["touchmark-tuf", "touchmark-proto"]);
-    assert_eq!(graph.members.len(), 5, "a new crate needs its arrows here");
+    expect("touchmark-fuzz", &["touchmark-tuf", "touchmark-proto", "touchmarkd", "touchmark"]);
+    assert_eq!(graph.members.len(), 6, "a new crate needs its arrows here");
 }
 
 #[test]

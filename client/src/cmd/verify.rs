@@ -1,5 +1,5 @@
 //! `verify`: the digest that is signed for a tag, alone on stdout.
-mod file;
+pub(crate) mod file;
 
 use serde_json::{Value, json};
 use touchmark_tuf::{KeyId, Sha256Digest, TargetName};

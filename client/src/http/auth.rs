@@ -20,7 +20,7 @@ const CLIENT_ID: &str = "touchmark";
 
 /// What a server wants.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(crate) enum Challenge {
     /// Name and password.
     Basic,
     /// A token from elsewhere.
@@ -146,7 +146,7 @@ impl Asked {
 }
 
 /// The strongest challenge that is understood.
-pub(super) fn choose(headers: &HeaderMap) -> Option<Challenge> {
+pub(crate) fn choose(headers: &HeaderMap) -> Option<Challenge> {
     let all = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| parse(value.to_str().ok()?));
     all.max_by_key(|challenge| matches!(challenge, Challenge::Bearer { .. }))
 }

@@ -2,7 +2,7 @@
 use super::{PromptError, Secret};
 
 /// A line being read; holds no more than the secret's own buffer.
-pub(super) struct Line {
+pub(crate) struct Line {
     secret: Secret,
     max: usize,
     fits: bool,
@@ -11,13 +11,13 @@ pub(super) struct Line {
 
 impl Line {
     /// A line that may have `max` bytes before its end.
-    pub(super) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         // One byte more for the carriage return of a file written elsewhere.
         Self { secret: Secret::with_capacity(max.saturating_add(1)), max, fits: true, untouched: true }
     }
 
     /// Takes the next byte; `true` once the line is complete.
-    pub(super) fn push(&mut self, byte: u8) -> bool {
+    pub(crate) fn push(&mut self, byte: u8) -> bool {
         self.untouched = false;
         if byte == b'\n' {
             return true;
@@ -28,12 +28,12 @@ impl Line {
     }
 
     /// No byte came at all.
-    pub(super) fn is_untouched(&self) -> bool {
+    pub(crate) fn is_untouched(&self) -> bool {
         self.untouched
     }
 
     /// The line without its end.
-    pub(super) fn finish(mut self) -> Result<Secret, PromptError> {
+    pub(crate) fn finish(mut self) -> Result<Secret, PromptError> {
         if self.secret.expose().ends_with(b"\r") {
             self.secret.pop();
         }

@@ -16,7 +16,7 @@ use touchmark_tuf::{RoleName, Sha256Digest};
 use tracing::Instrument as _;
 
 use super::Service;
-use super::budget::Share;
+use super::budget::{Budget, Share};
 use super::call::Call;
 use super::desk::{Events, Failure, stream};
 use crate::app::App;
@@ -45,7 +45,7 @@ impl v1::signer_server::Signer for Service {
         let upload = request.into_inner();
         let wrap = |waiting| v1::SignEvent { event: Some(Out::Waiting(waiting)) };
         Ok(stream(&self.0, call, wrap, move |desk| async move {
-            let received = tokio::time::timeout(UPLOAD_TIME, receive(&app, desk.call(), upload));
+            let received = tokio::time::timeout(UPLOAD_TIME, receive(app.budget(), desk.call(), upload));
             let (request, share) =
                 received.await.map_err(|_| too_slow(UPLOAD_TIME, "the request was not there"))??;
             app.note_used();
@@ -150,8 +150,8 @@ struct Announced {
 }
 
 /// Takes a request in: what it announces is admitted first, and its bytes are what it announced.
-async fn receive(
-    app: &App,
+pub(crate) async fn receive(
+    budget: &Budget,
     call: &Call,
     mut upload: Streaming<v1::SignRequest>,
 ) -> Result<(SignRequest, Share), Refusal> {
@@ -177,7 +177,7 @@ async fn receive(
             FieldError::new("documents", format!("{total} bytes; at most {SIGN_MAX} are taken")).into()
         );
     }
-    let share = app.budget().take(call.caller.uid, u64::try_from(total).unwrap_or(u64::MAX))?;
+    let share = budget.take(call.caller.uid, u64::try_from(total).unwrap_or(u64::MAX))?;
     let mut files = files(&mut upload, &announced).await?.into_iter();
     let mut base_files = Vec::with_capacity(open.bases.len());
     for (i, base) in open.bases.iter().enumerate() {

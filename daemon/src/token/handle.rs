@@ -1,6 +1,6 @@
 //! The daemon's side of a token: what the rest of the daemon calls.
 
-mod helper_process;
+pub(super) mod helper_process;
 mod job;
 mod keeper;
 mod stderr;

@@ -9,6 +9,8 @@
 //! arrives here, and the caller verifies what comes back.
 
 mod config;
+#[cfg(feature = "doors")]
+pub mod doors;
 mod error;
 #[cfg(any(test, feature = "fake-token"))]
 pub mod fake;

@@ -21,6 +21,13 @@ use crate::vault::{KeyRole, Sealed, Way};
 pub(crate) const MAX: u64 = 16 * 1024 * 1024;
 const FORMAT: &str = "touchmark vault backup v1";
 
+/// What a backup holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Backup {
+    pub(crate) ways: Vec<WayRecord>,
+    pub(crate) keys: Vec<KeyRecord>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -68,29 +75,14 @@ impl App {
         if ways.is_empty() {
             return Err(UnlockError::NoVault);
         }
-        let file = File {
-            format: FORMAT.to_owned(),
-            ways: ways.iter().map(way_entry).collect::<Result<_, _>>()?,
-            keys: keys.iter().map(key_entry).collect::<Result<_, _>>()?,
-        };
-        let bytes =
-            serde_json::to_vec_pretty(&file).map_err(|error| UnlockError::Backup(error.to_string()))?;
+        let bytes = Backup { ways, keys }.write()?;
         self.record(Event::VaultBackedUp { uid }).await?;
         Ok(bytes)
     }
 
     /// Takes a copy in, where there is no vault yet. It is closed afterwards.
     pub(crate) async fn restore(self: &Arc<Self>, bytes: &[u8], uid: u32) -> Result<(), UnlockError> {
-        let file: File =
-            serde_json::from_slice(bytes).map_err(|error| UnlockError::Backup(error.to_string()))?;
-        if file.format != FORMAT {
-            return Err(UnlockError::Backup(format!("it is no \"{FORMAT}\"")));
-        }
-        let ways = file.ways.into_iter().map(way_record).collect::<Result<Vec<_>, _>>()?;
-        let keys = file.keys.into_iter().map(key_record).collect::<Result<Vec<_>, _>>()?;
-        if ways.is_empty() {
-            return Err(UnlockError::Backup("it has no way to open the vault".to_owned()));
-        }
+        let Backup { ways, keys } = Backup::read(bytes)?;
         let job = move |tx: &Tx<'_>| {
             if tx.way_count()? > 0 {
                 return Err(UnlockError::VaultExists);
@@ -105,6 +97,33 @@ impl App {
             Ok(())
         };
         self.store().write(job).await
+    }
+}
+
+impl Backup {
+    /// Reads a file.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, UnlockError> {
+        let file: File =
+            serde_json::from_slice(bytes).map_err(|error| UnlockError::Backup(error.to_string()))?;
+        if file.format != FORMAT {
+            return Err(UnlockError::Backup(format!("it is no \"{FORMAT}\"")));
+        }
+        let ways = file.ways.into_iter().map(way_record).collect::<Result<Vec<_>, _>>()?;
+        let keys = file.keys.into_iter().map(key_record).collect::<Result<Vec<_>, _>>()?;
+        if ways.is_empty() {
+            return Err(UnlockError::Backup("it has no way to open the vault".to_owned()));
+        }
+        Ok(Self { ways, keys })
+    }
+
+    /// The file's bytes.
+    pub(crate) fn write(&self) -> Result<Vec<u8>, UnlockError> {
+        let file = File {
+            format: FORMAT.to_owned(),
+            ways: self.ways.iter().map(way_entry).collect::<Result<_, _>>()?,
+            keys: self.keys.iter().map(key_entry).collect::<Result<_, _>>()?,
+        };
+        serde_json::to_vec_pretty(&file).map_err(|error| UnlockError::Backup(error.to_string()))
     }
 }
 

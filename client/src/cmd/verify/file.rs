@@ -90,7 +90,7 @@ fn replace(
 }
 
 /// Where images stand in a Dockerfile. Stages, `scratch` and stage numbers are no images.
-fn dockerfile(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn dockerfile(text: &str) -> Vec<Range<usize>> {
     let mut stages = HashSet::from(["scratch".to_owned()]);
     let mut places = Vec::new();
     for (start, line) in lines(text) {
@@ -121,7 +121,7 @@ fn dockerfile(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Where images stand in a compose file: the values of `image:` keys, quoted or not.
-fn compose(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn compose(text: &str) -> Vec<Range<usize>> {
     let mut places = Vec::new();
     for (start, line) in lines(text) {
         let trimmed = line.trim_start().trim_start_matches("- ");

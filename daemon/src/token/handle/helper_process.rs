@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::{HelperProgram, stderr};
@@ -41,7 +41,7 @@ struct Pipes {
 
 /// Why the conversation broke off.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExchangeError {
+pub(in crate::token) enum ExchangeError {
     /// The pipe broke: it has ended, or is about to.
     #[error("its pipe broke: {0}")]
     Pipe(#[from] std::io::Error),
@@ -151,7 +151,7 @@ impl Pipes {
     ) -> Result<(Reply, Option<SecretBuf>), ExchangeError> {
         self.number = self.number.wrapping_add(1);
         self.send(request, secrets).await?;
-        self.receive(locked).await
+        receive(&mut self.output, self.number, locked).await
     }
 
     async fn send(
@@ -168,32 +168,41 @@ impl Pipes {
         }
         Ok(())
     }
+}
 
-    async fn receive(&mut self, locked: &Arc<Locked>) -> Result<(Reply, Option<SecretBuf>), ExchangeError> {
-        let mut header = [0; HEADER];
-        self.output.read_exact(&mut header).await?;
-        let header = Header::decode(&header)?;
-        if header.number != self.number {
-            return Err(ExchangeError::Number);
-        }
-        let mut body = vec![0; header.body];
-        self.output.read_exact(&mut body).await?;
-        let reply = serde_json::from_slice(&body)?;
-        let secret = match header.secrets {
-            [0, 0] => None,
-            [len, 0] => Some(self.receive_secret(locked, len).await?),
-            _ => return Err(FrameError::TooLong.into()),
-        };
-        Ok((reply, secret))
+/// Reads the answer to request `number`; a secret in it goes straight into locked memory.
+pub(in crate::token) async fn receive(
+    output: &mut (impl AsyncRead + Unpin),
+    number: u32,
+    locked: &Arc<Locked>,
+) -> Result<(Reply, Option<SecretBuf>), ExchangeError> {
+    let mut header = [0; HEADER];
+    output.read_exact(&mut header).await?;
+    let header = Header::decode(&header)?;
+    if header.number != number {
+        return Err(ExchangeError::Number);
     }
+    let mut body = vec![0; header.body];
+    output.read_exact(&mut body).await?;
+    let reply = serde_json::from_slice(&body)?;
+    let secret = match header.secrets {
+        [0, 0] => None,
+        [len, 0] => Some(receive_secret(output, locked, len).await?),
+        _ => return Err(FrameError::TooLong.into()),
+    };
+    Ok((reply, secret))
+}
 
-    async fn receive_secret(&mut self, locked: &Arc<Locked>, len: usize) -> Result<SecretBuf, ExchangeError> {
-        let mut secret = SecretBuf::new(locked, Secret::MAX)?;
-        let to = secret.as_mut_slice().get_mut(..len).ok_or(FrameError::TooLong)?;
-        self.output.read_exact(to).await?;
-        secret.set_len(len)?;
-        Ok(secret)
-    }
+async fn receive_secret(
+    output: &mut (impl AsyncRead + Unpin),
+    locked: &Arc<Locked>,
+    len: usize,
+) -> Result<SecretBuf, ExchangeError> {
+    let mut secret = SecretBuf::new(locked, Secret::MAX)?;
+    let to = secret.as_mut_slice().get_mut(..len).ok_or(FrameError::TooLong)?;
+    output.read_exact(to).await?;
+    secret.set_len(len)?;
+    Ok(secret)
 }
 
 async fn kill(mut child: Child, group: Option<Pid>) {

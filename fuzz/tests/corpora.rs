@@ -1,0 +1,37 @@
+//! What the fuzzer kept, through every target once more, without a fuzzer.
+
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use touchmark_fuzz::TARGETS;
+
+#[test]
+fn no_kept_input_breaks_a_promise() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    for (name, target) in TARGETS {
+        let files: Vec<_> =
+            fs::read_dir(corpora.join(name)).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(!files.is_empty(), "{name} has no corpus");
+        for file in files {
+            let input = fs::read(&file).unwrap();
+            let held = catch_unwind(|| target(&input));
+            assert!(held.is_ok(), "{} breaks a promise", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_target_has_a_program_and_a_corpus_that_is_small() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut programs: Vec<_> =
+        fs::read_dir(here.join("bin")).unwrap().map(|file| file.unwrap().path()).collect();
+    programs.sort();
+    let stems: Vec<_> = programs.iter().map(|file| file.file_stem().unwrap().to_str().unwrap()).collect();
+    assert_eq!(stems, TARGETS.map(|(name, _)| name));
+    for name in stems {
+        let sizes = fs::read_dir(here.join("corpus").join(name)).unwrap();
+        let sizes: Vec<u64> = sizes.map(|file| file.unwrap().metadata().unwrap().len()).collect();
+        assert!(sizes.len() <= 300 && sizes.iter().sum::<u64>() <= 400_000, "{name} keeps too much");
+    }
+}
