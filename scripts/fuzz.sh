@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with stable Rust and libFuzzer, runs each for FUZZ_SECONDS (600), two at a time, and keeps in
-# fuzz/corpus what reaches new code, as few and as small inputs as do. An input that breaks a promise is left in
+# fuzz/corpus what reaches new code, as few inputs as do. An input that breaks a promise is left in
 # fuzz/artifacts, and the end is 1. Usage: scripts/fuzz.sh [TARGET...; without: all]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -35,8 +35,8 @@ run() { # TARGET: looks for inputs, then keeps the few that reach all the code t
     return "$status"
 }
 
-trim() { # FOLDER: lets the largest inputs go until the rest may be kept
-    find "$1" -type f -printf '%s %p\n' | sort -n | awk -v files="$most_files" -v bytes="$most_bytes" \
+trim() { # FOLDER: lets the smallest inputs go, which hardly get anywhere, until the rest may be kept
+    find "$1" -type f -printf "%s %p\n" | sort -rn | awk -v files="$most_files" -v bytes="$most_bytes" \
         '{ sum += $1; if (NR > files || sum > bytes) print $2 }' | xargs -r rm -f
 }
 
