@@ -11,7 +11,7 @@ use crate::Input;
 /// The first byte: a configuration file, or a pattern and a name.
 pub fn settings(data: &[u8]) {
     let mut input = Input::new(data);
-    if input.byte() % 2 == 0 {
+    if input.byte().is_multiple_of(2) {
         if let Ok(text) = std::str::from_utf8(input.rest()) {
             config(text);
         }

@@ -226,6 +226,7 @@ pub fn requests(
         documents: vec![document],
         bases: roots.iter().map(base).collect(),
         accept_root,
+        seen: Vec::new(),
     };
     let chunk = |data: &[u8]| Part::Chunk(v1::Chunk { data: data.to_vec() });
     let chunks = roots.iter().map(Vec::as_slice).chain([bytes]).map(chunk);

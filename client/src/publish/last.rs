@@ -28,7 +28,8 @@ impl Publisher<'_> {
                 DocumentToSign { role: one.role.clone(), keys, bytes: one.file.clone() }
             })
             .collect();
-        let job = SignJob { gun: gun.clone(), documents, bases: Files::new(), accept_root: None };
+        let job =
+            SignJob { gun: gun.clone(), documents, bases: Files::new(), accept_root: None, seen: Vec::new() };
         self.daemon.sign(&job).await?;
         Ok(self.daemon.last(gun).await?.into_iter().filter(|last| !last.unsigned).collect())
     }

@@ -181,5 +181,11 @@ pub(crate) fn open(document: &[u8], key: &str) -> v1::SignOpen {
         length: u64::try_from(document.len()).expect("a length"),
         sha256: Sha256::digest(document).to_vec(),
     };
-    v1::SignOpen { gun: GUN.to_owned(), documents: vec![document], bases: Vec::new(), accept_root: None }
+    v1::SignOpen {
+        gun: GUN.to_owned(),
+        documents: vec![document],
+        bases: Vec::new(),
+        accept_root: None,
+        seen: Vec::new(),
+    }
 }
