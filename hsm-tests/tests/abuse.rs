@@ -64,7 +64,7 @@ fn requests_that_never_end_and_answers_never_read_keep_nobody_waiting() {
 fn bytes_announced_and_not_sent_are_their_own_users_trouble_alone() {
     let stage = Stage::set();
     let (allowed, owner) = (stage.honest(ALLOWED), stage.honest(OWNER));
-    let greedy = stage.as_user(ALLOWED, |scene| requests::two_announcements(scene));
+    let greedy = stage.as_user(ALLOWED, requests::two_announcements);
     let mut told = String::new();
     stage::until(Duration::from_secs(5), || {
         told = allowed.sign_once().err().unwrap_or_default();

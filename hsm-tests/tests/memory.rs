@@ -96,9 +96,9 @@ fn secret_memory_shows_nothing_to_root() {
 #[test]
 fn daemon_keeps_keys_in_locked_memory_and_nowhere_else() {
     let mut stage = stage::Stage::set();
-    let groups = operations::repositories_with_known_keys(&mut stage);
+    let seats = operations::repositories_with_known_keys(&mut stage);
     let stray = stage.word("a secret that nobody asked for");
-    let load = load::Load::start(stage.daemon.socket(), &groups, &stray);
+    let load = load::Load::start(stage.daemon.socket(), &seats, &stray);
     let (scans, mut at_work) = (soak::rounds(SCANS, LONG), 0);
     let needles = stage.needles();
     for number in 0..scans {
@@ -106,7 +106,7 @@ fn daemon_keeps_keys_in_locked_memory_and_nowhere_else() {
         let (picture, nonces) = load.around(|| scan::picture(pid));
         let findings = picture.search(&needles);
         findings.assert_clean(&format!("scan {number} under load"));
-        for seat in groups.iter().flatten() {
+        for seat in &seats {
             assert!(seat.is_seen_in(&findings), "scan {number} does not see the key of {} itself", seat.role);
         }
         let findings = picture.search(&nonces);

@@ -69,7 +69,7 @@ pub(crate) fn unknown_handles(scene: &Scene) {
         let mut stream = raw.stream();
         let handle = [&[0; 8], number.to_be_bytes().as_slice()].concat();
         let sent = stream.write_all(&[b"TMSECRET", handle.as_slice(), b"\0\x061234"].concat());
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             half.push(raw);
             half.drain(..half.len().saturating_sub(100));
         } else if sent.is_ok() {

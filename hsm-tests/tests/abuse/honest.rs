@@ -150,7 +150,7 @@ pub(crate) async fn connect(socket: &Path) -> Result<Channel, Status> {
 }
 
 async fn last(channel: &Channel) -> Result<Vec<u8>, Status> {
-    let request = v1::LastRequest { gun: GUN.to_owned(), role: "targets".to_owned() };
+    let request = v1::LastRequest { gun: GUN.to_owned(), role: "targets".to_owned(), unsigned: false };
     let mut chunks = SignerClient::new(channel.clone()).last(request).await?.into_inner();
     let mut file = Vec::new();
     while let Some(chunk) = chunks.message().await? {
@@ -170,7 +170,7 @@ pub(crate) fn last_targets(socket: &Path) -> Vec<u8> {
     // The envelope is {"signatures":[...],"signed":{...}} in one order or the other.
     let begin = file.find("\"signed\":").expect("the signed part") + "\"signed\":".len();
     let end = file.find(",\"signatures\":").filter(|at| *at > begin).unwrap_or(file.len() - 1);
-    file[begin..end].as_bytes().to_vec()
+    file.as_bytes()[begin..end].to_vec()
 }
 
 /// What announces this document.

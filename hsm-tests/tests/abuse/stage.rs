@@ -237,16 +237,16 @@ impl Stage {
             let failed: Vec<_> = worked.failures.iter().filter(|why| !(own && may_be_told(why))).collect();
             assert!(failed.is_empty(), "{name}: {} of {}: {failed:?}", failed.len(), worked.took.len());
             let worst = worked.took.iter().max_by_key(|(_, took)| *took);
-            eprintln!("{name}: {:?}: {} calls, worst {worst:?}", worked.user, worked.took.len());
+            soak::say(&format!("{name}: {:?}: {} calls, worst {worst:?}", worked.user, worked.took.len()));
             took.extend(worked.took.iter().map(|(_, took)| (took.as_secs_f64() * 1000.0).round()));
         }
         took.sort_unstable_by(f64::total_cmp);
         assert!(took.len() > 4, "{name}: the honest clients were served {} times", took.len());
         let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
         let (grown, kept) = (peak.growth(before), after.growth(before));
-        eprintln!(
+        soak::say(&format!(
             "{name}: median {median} ms, worst {worst} ms, at most {grown} MiB more, {kept} MiB afterwards"
-        );
+        ));
         self.figures.extend([
             (format!("{name}: median call, ms"), median, SERVED_MS),
             (format!("{name}: worst call, ms"), worst, SERVED_MS),
@@ -255,7 +255,9 @@ impl Stage {
         ]);
         let said = self.daemon.log().lines().count() - log_before;
         let (descriptors, threads) = (peak.descriptors(), peak.threads());
-        eprintln!("{name}: {said} lines of log; at most {descriptors} descriptors, {threads} threads");
+        soak::say(&format!(
+            "{name}: {said} lines of log; at most {descriptors} descriptors, {threads} threads"
+        ));
         assert!(descriptors <= DESCRIPTORS, "{name}: {descriptors} descriptors");
         let allowed = 50 + 10 * usize::try_from(time.as_secs()).expect("seconds");
         assert!(

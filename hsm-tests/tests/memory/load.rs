@@ -19,14 +19,13 @@ use touchmark_proto::v1::daemon_client::DaemonClient;
 use touchmark_proto::v1::keys_client::KeysClient;
 use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::v1::signer_client::SignerClient;
-use touchmark_tuf::{Snapshot, Targets, Unverified};
+use touchmark_tuf::{Document as _, Expires, Snapshot, Targets, Unverified};
 
 const GO_ON: Ordering = Ordering::Relaxed;
-/// Of the eight clients, those that sign; the others ask for everything else.
-const SIGNERS: usize = 6;
-const OTHERS: usize = 2;
+/// Clients that ask for everything but signatures.
+const OTHERS: usize = 4;
 
-/// A role whose document is signed over and over: the same version and digest may be signed again.
+/// A role whose next version one client has signed over and over.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
     pub(crate) gun: String,
@@ -45,46 +44,35 @@ impl Seat {
     }
 }
 
-/// The signatures of one request, each with the place of its key among the seats.
-type Answer = Vec<(usize, Signed)>;
-
 /// Requests from all clients until it is stopped.
 pub(crate) struct Load {
     runtime: Runtime,
     stop: Arc<AtomicBool>,
     /// What each signer was answered lately, oldest first.
-    made: Vec<Arc<Mutex<Vec<Answer>>>>,
+    made: Vec<Arc<Mutex<Vec<Signed>>>>,
     others: Arc<AtomicU64>,
     tasks: Vec<JoinHandle<()>>,
     keys: Vec<[u8; 32]>,
 }
 
 impl Load {
-    /// Every signer asks for one group of seats: all documents of one request. `stray` goes to a handle that nobody
-    /// gave out.
-    pub(crate) fn start(socket: &Path, groups: &[Vec<Seat>], stray: &str) -> Self {
+    /// One client signs for each seat. `stray` goes to a handle that nobody gave out.
+    pub(crate) fn start(socket: &Path, seats: &[Seat], stray: &str) -> Self {
         let runtime = Runtime::new().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
-        let (mut made, mut tasks, mut keys) = (Vec::new(), Vec::new(), Vec::new());
-        let mut requests = Vec::new();
-        for group in groups {
-            let request = runtime.block_on(async { request(connect(socket), group).await });
-            requests.push((keys.len(), request));
-            keys.extend(group.iter().map(|seat| seat.key));
-        }
-        for number in 0..SIGNERS {
-            let (channel, stop) = (runtime.block_on(async { connect(socket) }), Arc::clone(&stop));
-            let ((first, (digests, request)), list): (_, Arc<Mutex<Vec<Answer>>>) =
-                (requests[number % requests.len()].clone(), Arc::<Mutex<Vec<Answer>>>::default());
+        let (mut made, mut tasks) = (Vec::new(), Vec::new());
+        for seat in seats.iter().cloned() {
+            let channel = runtime.block_on(async { connect(socket) });
+            let file = runtime.block_on(last(channel.clone(), &seat.gun, seat.role));
+            let (mut document, stop) = (Document::of(seat.role, &file), Arc::clone(&stop));
+            let list = Arc::<Mutex<Vec<Signed>>>::default();
             made.push(Arc::clone(&list));
             tasks.push(runtime.spawn(async move {
                 while !stop.load(GO_ON) {
-                    let signatures = sign(channel.clone(), request.clone()).await;
-                    let signed = signatures.into_iter().zip(&digests).enumerate();
-                    let signed = signed.map(|(place, (signature, digest))| {
-                        (first + place, Signed { digest: *digest, signature })
-                    });
-                    lock(&list).push(signed.collect());
+                    // What was signed before would be given out as it was.
+                    let bytes = document.next();
+                    let signature = sign(channel.clone(), &seat, &bytes).await;
+                    lock(&list).push(Signed { digest: Sha256::digest(&bytes).into(), signature });
                 }
             }));
         }
@@ -92,7 +80,7 @@ impl Load {
         for _ in 0..OTHERS {
             let (channel, stop) = (runtime.block_on(async { connect(socket) }), Arc::clone(&stop));
             let (count, socket, stray) = (Arc::clone(&others), socket.to_owned(), stray.to_owned());
-            let (gun, key) = (groups[0][0].gun.clone(), groups[1][0].key_id.clone());
+            let (gun, key) = (seats[0].gun.clone(), seats[1].key_id.clone());
             tasks.push(runtime.spawn(async move {
                 while !stop.load(GO_ON) {
                     everything_else(channel.clone(), &socket, &stray, &gun, &key).await;
@@ -100,6 +88,7 @@ impl Load {
                 }
             }));
         }
+        let keys = seats.iter().map(|seat| seat.key).collect();
         Self { runtime, stop, made, others, tasks, keys }
     }
 
@@ -119,9 +108,10 @@ impl Load {
             assert!(!self.tasks.iter().any(JoinHandle::is_finished), "a task has failed");
             std::thread::sleep(Duration::from_millis(1)); // the daemon needs the processor
         }
-        let all = self.made.iter().zip(ends).flat_map(|(list, end)| lock(list)[..end].concat());
-        let needles =
-            all.fold(Needles::default(), |needles, (key, signed)| needles.nonces(&self.keys[key], &[signed]));
+        let made = self.made.iter().zip(ends).map(|(list, end)| lock(list)[..end].to_vec());
+        let needles = made
+            .zip(&self.keys)
+            .fold(Needles::default(), |needles, (signed, key)| needles.nonces(key, &signed));
         (taken, needles)
     }
 
@@ -143,50 +133,72 @@ fn connect(socket: &Path) -> Channel {
     Endpoint::try_from(format!("unix:{}", socket.display())).unwrap().connect_lazy()
 }
 
-/// The documents as the daemon last signed them, with their digests.
-async fn request(channel: Channel, group: &[Seat]) -> (Vec<[u8; 32]>, Vec<v1::SignRequest>) {
-    let mut documents = Vec::new();
-    for seat in group {
-        documents.push(last(channel.clone(), &seat.gun, seat.role).await);
-    }
-    let digests: Vec<[u8; 32]> = documents.iter().map(|bytes| Sha256::digest(bytes).into()).collect();
-    let described = group.iter().zip(documents.iter().zip(&digests)).map(|(seat, (bytes, digest))| {
-        let (role, key_ids) = (seat.role.to_owned(), vec![seat.key_id.clone()]);
-        v1::Document { role, key_ids, length: bytes.len() as u64, sha256: digest.to_vec() }
-    });
-    let open =
-        v1::SignOpen { gun: group[0].gun.clone(), documents: described.collect(), ..Default::default() };
-    let chunks = documents.iter().map(|bytes| Part::Chunk(v1::Chunk { data: bytes.clone() }));
-    let parts = std::iter::once(Part::Open(open)).chain(chunks);
-    (digests.clone(), parts.map(|part| v1::SignRequest { part: Some(part) }).collect())
+/// A document that gets older.
+enum Document {
+    Targets(Targets),
+    Snapshot(Snapshot),
 }
 
-/// The signed part of the document that the daemon last signed.
+impl Document {
+    fn of(role: &str, file: &[u8]) -> Self {
+        match role {
+            "snapshot" => Self::Snapshot(unverified(file)),
+            _ => Self::Targets(unverified(file)),
+        }
+    }
+
+    /// The canonical bytes of the next version: the same, good for a second less.
+    fn next(&mut self) -> Vec<u8> {
+        let (version, expires) = match self {
+            Self::Targets(targets) => (&mut targets.version, &mut targets.expires),
+            Self::Snapshot(snapshot) => (&mut snapshot.version, &mut snapshot.expires),
+        };
+        *version = version.next().unwrap();
+        *expires = Expires::at(expires.instant().minus(Duration::from_secs(1)));
+        match self {
+            Self::Targets(targets) => targets.write(),
+            Self::Snapshot(snapshot) => snapshot.write(),
+        }
+    }
+}
+
+fn unverified<D: touchmark_tuf::Document + Clone>(file: &[u8]) -> D {
+    Unverified::<D>::parse(file).unwrap().document_unverified().clone()
+}
+
+/// The file of the document that the daemon last signed.
 async fn last(channel: Channel, gun: &str, role: &str) -> Vec<u8> {
-    let request = v1::LastRequest { gun: gun.to_owned(), role: role.to_owned() };
+    let request = v1::LastRequest { gun: gun.to_owned(), role: role.to_owned(), unsigned: false };
     let mut chunks = SignerClient::new(channel).last(request).await.unwrap().into_inner();
     let mut file = Vec::new();
     while let Some(chunk) = chunks.message().await.unwrap() {
         file.extend_from_slice(&chunk.data);
     }
-    match role {
-        "snapshot" => Unverified::<Snapshot>::parse(&file).unwrap().signed_bytes().to_vec(),
-        _ => Unverified::<Targets>::parse(&file).unwrap().signed_bytes().to_vec(),
-    }
+    file
 }
 
-/// The signature of each document.
-async fn sign(channel: Channel, request: Vec<v1::SignRequest>) -> Vec<[u8; 64]> {
+/// The signature of a document.
+async fn sign(channel: Channel, seat: &Seat, bytes: &[u8]) -> [u8; 64] {
+    let request = request(&seat.gun, seat.role, &seat.key_id, bytes);
     let mut events = SignerClient::new(channel).sign(iter(request)).await.unwrap().into_inner();
     while let Some(event) = events.message().await.unwrap() {
         if let Some(v1::sign_event::Event::Signed(signed)) = event.event {
-            let one = |document: &v1::DocumentSignatures| {
-                document.signatures[0].signature.clone().try_into().expect("r and s")
-            };
-            return signed.documents.iter().map(one).collect();
+            return signed.documents[0].signatures[0].signature.clone().try_into().expect("r and s");
         }
     }
     panic!("the daemon signed nothing");
+}
+
+fn request(gun: &str, role: &str, key_id: &str, bytes: &[u8]) -> Vec<v1::SignRequest> {
+    let document = v1::Document {
+        role: role.to_owned(),
+        key_ids: vec![key_id.to_owned()],
+        length: bytes.len() as u64,
+        sha256: Sha256::digest(bytes).to_vec(),
+    };
+    let open = v1::SignOpen { gun: gun.to_owned(), documents: vec![document], ..Default::default() };
+    let parts = [Part::Open(open), Part::Chunk(v1::Chunk { data: bytes.to_vec() })];
+    parts.map(|part| v1::SignRequest { part: Some(part) }).into()
 }
 
 /// What other callers ask for meanwhile, refusals among it.
@@ -196,17 +208,8 @@ async fn everything_else(channel: Channel, socket: &Path, stray: &str, gun: &str
     let rows = v1::AuditReadRequest { from_seq: 0, limit: 20 };
     let mut rows = AuditClient::new(channel.clone()).read(rows).await.unwrap().into_inner();
     while rows.message().await.unwrap().is_some() {}
-    let bytes = last(channel.clone(), gun, "targets").await;
-    let digest: [u8; 32] = Sha256::digest(&bytes).into();
-    let document = v1::Document {
-        role: "targets".to_owned(),
-        key_ids: vec![foreign_key.to_owned()],
-        length: bytes.len() as u64,
-        sha256: digest.to_vec(),
-    };
-    let open = v1::SignOpen { gun: gun.to_owned(), documents: vec![document], ..Default::default() };
-    let parts = [Part::Open(open), Part::Chunk(v1::Chunk { data: bytes })];
-    let parts = parts.map(|part| v1::SignRequest { part: Some(part) });
+    let targets: Targets = unverified(&last(channel.clone(), gun, "targets").await);
+    let parts = request(gun, "targets", foreign_key, &targets.write());
     let refused = async {
         let mut events = SignerClient::new(channel.clone()).sign(iter(parts)).await?.into_inner();
         while events.message().await?.is_some() {}

@@ -263,16 +263,19 @@ pub(crate) fn broken_off(stage: &mut Stage) {
 }
 
 /// Two repositories whose keys all come from files, tags signed in both: for each request, the seats it is for.
-pub(crate) fn repositories_with_known_keys(stage: &mut Stage) -> Vec<Vec<Seat>> {
+pub(crate) fn repositories_with_known_keys(stage: &mut Stage) -> Vec<Seat> {
     let pin = stage.pins[0].clone();
     stage.given(&[&pin], &["vault", "init", "--token", "root"]).exits(0);
     stage.given(&[&pin], &["key", "create", "root", "--token", "root"]).exits(0);
-    let mut groups = Vec::new();
-    for (name, roles, holder) in
-        [("one", ["targets"].as_slice(), "server"), ("two", &["targets", "snapshot"], "vault")]
-    {
+    let mut seats = Vec::new();
+    for (name, roles, holder) in [
+        ("one", ["targets"].as_slice(), "server"),
+        ("two", &["targets", "snapshot"], "vault"),
+        ("three", &["targets"], "server"),
+        ("four", &["targets"], "server"),
+    ] {
         let gun = stage.repository(name);
-        let mut seats = Vec::new();
+        let mut of_this = Vec::new();
         for role in roles {
             let label = format!("the {role} key of {name}");
             let (key, passphrase) = (stage.key(&label), stage.word(&format!("the passphrase of {label}")));
@@ -281,14 +284,15 @@ pub(crate) fn repositories_with_known_keys(stage: &mut Stage) -> Vec<Vec<Seat>> 
             let made = stage.given(&[&passphrase], &[args.as_slice(), &["--format", "json"]].concat());
             let key_id = made.exits(0).json()["imported"][0]["id"].as_str().unwrap().to_owned();
             std::fs::remove_file(file).unwrap();
-            seats.push(Seat { gun: gun.clone(), role, key_id, key, label });
+            of_this.push(Seat { gun: gun.clone(), role, key_id, key, label });
         }
         stage.given(&[&pin], &["init", &gun, "--snapshot", holder]).exits(0);
         Image::saying(name).push(&stage.registry, &format!("icho/{name}"), "tag");
         stage.touchmark(&["sign", &format!("{gun}:tag")]).exits(0);
-        groups.push(seats);
+        // A snapshot lists the targets, which then stay as they are.
+        seats.extend(of_this.pop());
     }
-    groups
+    seats
 }
 
 fn lock(stage: &mut Stage) {
