@@ -71,9 +71,11 @@ struct WrittenDescriptor {
 impl Manifest {
     /// Reads what came with the `Content-Type` `served`.
     pub(crate) fn read(bytes: Bytes, digest: Sha256Digest, served: &str) -> Result<Self, String> {
+        // The values of fields that are not read here are no reason to let through what others refuse.
+        let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let none = |_| "it is no image manifest".to_owned();
-        let written: Written = serde_json::from_slice(&bytes).map_err(none)?;
-        let names: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_slice(&bytes).map_err(none)?;
+        let written: Written = serde_json::from_str(text).map_err(none)?;
+        let names: BTreeMap<Cow<'_, str>, IgnoredAny> = serde_json::from_str(text).map_err(none)?;
         if let Some(name) = names.keys().find(|name| is_variant(name)) {
             return Err(format!("it has a field in another case: '{}'", shown(name)));
         }

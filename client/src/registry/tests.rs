@@ -41,6 +41,11 @@ fn what_two_programs_could_read_differently_is_refused() {
         let image = format!(r#"{{"{name}":null,"config":{},"layers":[]}}"#, descriptor(1));
         assert!(read(&image, IMAGE).unwrap_err().contains("in another case"), "{name}");
     }
+    // In a field that nobody reads here.
+    let image = format!(r#"{{"annotations":"?","config":{},"layers":[]}}"#, descriptor(1));
+    let bytes: Vec<u8> = image.bytes().map(|byte| if byte == b'?' { 0xff } else { byte }).collect();
+    let digest = Sha256Digest::of(&bytes);
+    assert!(Manifest::read(bytes.into(), digest, IMAGE).unwrap_err().contains("not UTF-8"));
 }
 
 #[test]
