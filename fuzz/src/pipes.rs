@@ -104,7 +104,7 @@ fn secret(input: &mut Input<'_>) {
         let (mut ours, theirs) = tokio::io::duplex(128 * 1024);
         ours.write_all(sent).await.unwrap();
         ours.shutdown().await.unwrap();
-        match Preface::of(first) {
+        match Preface::of(&first) {
             Preface::Secret(handle) => prompts.receive(theirs, handle, &caller).await,
             Preface::Http2(bytes) => return (None, Some(bytes.to_vec())),
             Preface::Unknown => return (None, None),

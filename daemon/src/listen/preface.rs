@@ -1,6 +1,7 @@
 //! What the first 24 bytes of a connection say.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use zeroize::Zeroizing;
 
 use crate::secret::Handle;
 
@@ -25,9 +26,9 @@ pub enum Preface {
 impl Preface {
     /// Reads the meaning of 24 bytes.
     #[must_use]
-    pub fn of(bytes: [u8; LEN]) -> Self {
-        if bytes == *HTTP2 {
-            return Self::Http2(bytes);
+    pub fn of(bytes: &[u8; LEN]) -> Self {
+        if bytes == HTTP2 {
+            return Self::Http2(*bytes);
         }
         match bytes.split_first_chunk() {
             Some((SECRET, rest)) => {
@@ -38,9 +39,9 @@ impl Preface {
     }
 }
 
-/// Reads exactly 24 bytes.
+/// Reads exactly 24 bytes, and wipes them: whoever forgot the eight in front may have sent a secret.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Preface> {
-    let mut bytes = [0; LEN];
-    stream.read_exact(&mut bytes).await?;
-    Ok(Preface::of(bytes))
+    let mut bytes = Zeroizing::new([0; LEN]);
+    stream.read_exact(bytes.as_mut_slice()).await?;
+    Ok(Preface::of(&bytes))
 }

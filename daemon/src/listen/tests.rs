@@ -126,11 +126,11 @@ fn what_is_no_socket_is_never_removed() {
 
 #[test]
 fn the_first_bytes_say_what_it_is() {
-    assert!(matches!(Preface::of(*b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Preface::Http2(_)));
-    let Preface::Secret(handle) = Preface::of(*b"TMSECRET0123456789abcdef") else { panic!("a secret") };
+    assert!(matches!(Preface::of(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Preface::Http2(_)));
+    let Preface::Secret(handle) = Preface::of(b"TMSECRET0123456789abcdef") else { panic!("a secret") };
     assert_eq!(handle.as_bytes(), b"0123456789abcdef");
-    assert_eq!(Preface::of(*b"GET / HTTP/1.1\r\nHost: lo"), Preface::Unknown);
-    assert_eq!(Preface::of(*b"tmsecret0123456789abcdef"), Preface::Unknown);
+    assert_eq!(Preface::of(b"GET / HTTP/1.1\r\nHost: lo"), Preface::Unknown);
+    assert_eq!(Preface::of(b"tmsecret0123456789abcdef"), Preface::Unknown);
 }
 
 struct Everybody;

@@ -66,14 +66,15 @@ pub(crate) fn announced(scene: &Scene) {
     });
 }
 
-/// All that one user may announce, on one connection that is to be kept.
-pub(crate) fn two_announcements(scene: &Scene) -> Raw {
-    let mut raw = open(scene, &[]).unwrap();
-    for stream in streams().take(2) {
-        raw.request(stream, SIGN).unwrap();
-        raw.frame(kind::DATA, 0, stream, &grpc(&announcement(16 << 20))).unwrap();
-    }
-    raw
+/// A connection for announcements.
+pub(crate) fn quiet(scene: &Scene) -> Raw {
+    open(scene, &[]).unwrap()
+}
+
+/// Announces 16 MiB, and sends none of them.
+pub(crate) fn announce(raw: &mut Raw, stream: u32) {
+    raw.request(stream, SIGN).unwrap();
+    raw.frame(kind::DATA, 0, stream, &grpc(&announcement(16 << 20))).unwrap();
 }
 
 /// A document that comes byte by byte.
