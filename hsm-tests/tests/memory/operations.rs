@@ -188,7 +188,7 @@ pub(crate) fn signatures(stage: &mut Stage, root: &str) {
     drop(watch.wait());
 }
 
-/// A signer's own key, which was imported, in a repository that `notary` made.
+/// A signer's own key, made in the vault, in a repository whose delegation `notary` publishes.
 fn with_a_delegation(stage: &mut Stage) {
     let repository = stage.repository("delegated");
     stage.touchmark(&["key", "create", "delegation", "dave", &repository]).exits(0);
