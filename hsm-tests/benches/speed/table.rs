@@ -82,16 +82,26 @@ impl Found {
         match self {
             Self::NotRun(why) => ["not run".to_owned(), why.clone(), "not run".to_owned()],
             Self::Measured { spread, from } => {
+                let median = shown(goal.promise, spread.median);
                 let figure = match goal.promise {
                     Promise::Under(_, unit) if spread.least < spread.most => {
-                        format!("{:.1} {unit} ({:.1}–{:.1})", spread.median, spread.least, spread.most)
+                        format!("{median:.1} {unit} ({:.1}–{:.1})", spread.least, spread.most)
                     }
-                    Promise::Under(_, unit) => format!("{:.1} {unit}", spread.median),
-                    _ => format!("{:.2} × ({:.2}–{:.2})", spread.median, spread.least, spread.most),
+                    Promise::Under(_, unit) => format!("{median:.1} {unit}"),
+                    _ => format!("{median:.2} × ({:.2}–{:.2})", spread.least, spread.most),
                 };
-                [figure, from.clone(), goal.verdict(spread.median).to_owned()]
+                [figure, from.clone(), goal.verdict(median).to_owned()]
             }
         }
+    }
+}
+
+/// A figure with as many decimals as the table has, rounded to our disadvantage: what reads as kept is kept.
+fn shown(promise: Promise, figure: f64) -> f64 {
+    match promise {
+        Promise::AtLeast(_) | Promise::None => (figure * 100.0).floor() / 100.0,
+        Promise::AtMost(_) => (figure * 100.0).ceil() / 100.0,
+        Promise::Under(..) => (figure * 10.0).ceil() / 10.0,
     }
 }
 
