@@ -12,7 +12,6 @@
 //! A component that is missing fails the test that wants it. The one exception is the Docker Engine, and only
 //! where the caller says so (`TOUCHMARK_WITHOUT_ENGINE=1`), and then it is said on stderr.
 
-#[cfg(feature = "libraries")]
 pub mod ca;
 pub mod cli;
 pub mod daemon;
@@ -35,6 +34,7 @@ pub mod process;
 pub mod registry;
 pub mod scan;
 pub mod shim;
+#[cfg(feature = "libraries")]
 pub mod signing;
 pub mod soak;
 pub mod softhsm;
