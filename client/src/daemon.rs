@@ -96,6 +96,20 @@ impl Daemon {
         Ok(self.keys().list(v1::ListKeysRequest {}).await.map_err(failure)?.into_inner().keys)
     }
 
+    /// The versions that were given out in a repository, or in all that the caller may see, by repository, role and
+    /// version. `gun`: empty for all.
+    ///
+    /// # Errors
+    /// The daemon's refusal.
+    pub async fn ledger(&self, gun: String) -> Result<Vec<v1::LedgerEntry>, Error> {
+        let mut pages = self.daemon().ledger(v1::LedgerRequest { gun }).await.map_err(failure)?.into_inner();
+        let mut entries = Vec::new();
+        while let Some(page) = pages.message().await.map_err(failure)? {
+            entries.extend(page.entries);
+        }
+        Ok(entries)
+    }
+
     /// Calls again after a wrong PIN or passphrase, as long as a person types them. The last try of a token is
     /// asked for by `drive` itself.
     ///

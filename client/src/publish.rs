@@ -20,7 +20,7 @@ use touchmark_tuf::{
 };
 
 use crate::context::Ctx;
-use crate::daemon::{Daemon, DocumentToSign, LastDocument, SignJob, SignedJob, failure};
+use crate::daemon::{Daemon, DocumentToSign, LastDocument, SignJob, SignedJob};
 use crate::error::Error;
 use crate::image::Image;
 use crate::notary::Notary;
@@ -356,8 +356,7 @@ impl<'a> Publisher<'a> {
 
     /// What the daemon has signed under which version.
     async fn given(&self) -> Result<BTreeMap<RoleName, server::Given>, Error> {
-        let request = v1::LedgerRequest { gun: self.image.gun().to_string() };
-        let entries = self.daemon.daemon().ledger(request).await.map_err(failure)?.into_inner().entries;
+        let entries = self.daemon.ledger(self.image.gun().to_string()).await?;
         let mut given: BTreeMap<RoleName, server::Given> = BTreeMap::new();
         for entry in entries.into_iter().filter(|entry| entry.state != "void") {
             if let (Ok(role), Ok(digest)) =

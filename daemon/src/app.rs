@@ -144,8 +144,7 @@ impl App {
         let opened = tokio::task::spawn_blocking(move || Store::open(&state, clock)).await;
         let store = opened.map_err(|_| StoreError::Closed)??;
         let kind = mark(&store, &config, options.kind).await?;
-        let heads = store.read(|view| view.signed_heads()).await?;
-        let head_signed = heads.last().map_or(0, |head| head.seq);
+        let head_signed = store.read(|view| view.last_signed_head()).await?;
         let tokens = start_tokens(&config, &options, &store, &memory).await?;
         let (audited, lines) = (store.clone(), Sparingly::default());
         let prompts = Prompts::new(Arc::clone(&memory), move |intrusion| {

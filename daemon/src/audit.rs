@@ -83,16 +83,17 @@ impl View<'_> {
         read().map_err(|error| self.fault(error))
     }
 
-    /// The heads that the audit key signed, oldest first.
+    /// At most `limit` of the heads that the audit key signed, from number `from_seq` on, oldest first.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn signed_heads(&self) -> Result<Vec<SignedHead>, StoreError> {
+    pub fn signed_heads(&self, from_seq: u64, limit: u32) -> Result<Vec<SignedHead>, StoreError> {
+        let from = i64::try_from(from_seq).unwrap_or(i64::MAX);
         let read = || {
-            let mut statement = self
-                .sql()
-                .prepare_cached("SELECT seq, hash, key, public, signature FROM audit_heads ORDER BY seq")?;
-            let rows = statement.query_map([], |row| {
+            let mut statement = self.sql().prepare_cached(
+                "SELECT seq, hash, key, public, signature FROM audit_heads WHERE seq >= ?1 ORDER BY seq LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![from, limit], |row| {
                 let Col(key): Col<KeyId> = row.get(2)?;
                 Ok(SignedHead {
                     seq: number(row.get(0)?),
@@ -105,6 +106,16 @@ impl View<'_> {
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(|error| self.fault(error))
+    }
+
+    /// The number of the last row whose head the audit key signed; 0: none.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn last_signed_head(&self) -> Result<u64, StoreError> {
+        let last =
+            self.sql().query_row("SELECT coalesce(max(seq), 0) FROM audit_heads", [], |row| row.get(0));
+        last.map(number).map_err(|error| self.fault(error))
     }
 
     /// Counted refusals since a minute, newest first.

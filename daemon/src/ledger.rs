@@ -99,31 +99,44 @@ pub enum LedgerError {
 }
 
 impl View<'_> {
-    /// The versions that were given out, newest first; of one repository or of all.
+    /// At most `most` of the versions that were given out, of one repository or of all: those that follow `after`, by
+    /// repository, role and version.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn ledger(&self, gun: Option<&Gun>) -> Result<Vec<Entry>, StoreError> {
+    pub fn ledger(
+        &self,
+        gun: Option<&Gun>,
+        after: Option<&Slot>,
+        most: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let first = gun.map_or("", Gun::as_str);
+        let (from, role, version) = after.map_or((first, "", 0), |after| {
+            (after.gun.as_str(), after.role.as_str(), i64::try_from(after.version.get()).unwrap_or(i64::MAX))
+        });
         let read = || {
             let mut statement = self.sql().prepare_cached(
                 "SELECT gun, role, version, digest, state, time,
                         NOT EXISTS (SELECT 1 FROM documents d
                                     WHERE d.gun = l.gun AND d.role = l.role AND d.confirmed = 0)
-                 FROM ledger l WHERE ?1 IS NULL OR gun = ?1 ORDER BY gun, role, version DESC",
+                 FROM ledger l
+                 WHERE (gun, role, version) > (?1, ?2, ?3) AND gun <= ifnull(?4, x'') -- a blob is above all text
+                 ORDER BY gun, role, version LIMIT ?5",
             )?;
-            let rows = statement.query_map([gun.map(Gun::as_str)], |row| {
-                Ok(Entry {
-                    slot: Slot {
-                        gun: row.get(0).map(|Col(gun)| gun)?,
-                        role: row.get(1).map(|Col(role)| role)?,
-                        version: row.get(2).map(|Col(version)| version)?,
-                    },
-                    digest: row.get(3).map(|Col(digest)| digest)?,
-                    state: State::of(&row.get::<_, String>(4)?),
-                    time_ms: row.get(5)?,
-                    confirmed: row.get(6)?,
-                })
-            })?;
+            let rows =
+                statement.query_map(params![from, role, version, gun.map(Gun::as_str), most], |row| {
+                    Ok(Entry {
+                        slot: Slot {
+                            gun: row.get(0).map(|Col(gun)| gun)?,
+                            role: row.get(1).map(|Col(role)| role)?,
+                            version: row.get(2).map(|Col(version)| version)?,
+                        },
+                        digest: row.get(3).map(|Col(digest)| digest)?,
+                        state: State::of(&row.get::<_, String>(4)?),
+                        time_ms: row.get(5)?,
+                        confirmed: row.get(6)?,
+                    })
+                })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(|error| self.fault(error))

@@ -183,7 +183,12 @@ impl Repository {
     /// Why the daemon does not say.
     pub async fn ledger(&self, channel: &Channel) -> Result<Vec<v1::LedgerEntry>, Failure> {
         let request = v1::LedgerRequest { gun: self.gun.clone() };
-        Ok(DaemonClient::new(channel.clone()).ledger(request).await?.into_inner().entries)
+        let mut pages = DaemonClient::new(channel.clone()).ledger(request).await?.into_inner();
+        let mut entries = Vec::new();
+        while let Some(page) = pages.message().await? {
+            entries.extend(page.entries);
+        }
+        Ok(entries)
     }
 }
 

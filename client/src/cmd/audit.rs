@@ -66,7 +66,7 @@ async fn verify(ctx: &Ctx, daemon: &Daemon, expect: Option<&str>) -> Result<(), 
     for seen in [expected.as_ref(), remembered.as_ref()] {
         head = follow(&rows, seen).map_err(|cause| broken(&cause).hint(hint(&heads::file(ctx, daemon))))?;
     }
-    let signed = daemon.audit().head(v1::AuditHeadRequest {}).await.map_err(failure)?.into_inner().signed;
+    let signed = signed_heads(daemon).await?;
     for signed in &signed {
         check_signed(&rows, signed)?;
     }
@@ -159,6 +159,19 @@ async fn read(daemon: &Daemon, from_seq: u64, limit: u64) -> Result<Vec<v1::Audi
         rows.push(row);
     }
     Ok(rows)
+}
+
+async fn signed_heads(daemon: &Daemon) -> Result<Vec<v1::SignedHead>, Error> {
+    let mut heads: Vec<v1::SignedHead> = Vec::new();
+    loop {
+        let signed_from_seq = heads.last().map_or(0, |last| last.seq.saturating_add(1));
+        let request = v1::AuditHeadRequest { signed_from_seq };
+        let more = daemon.audit().head(request).await.map_err(failure)?.into_inner().signed;
+        if more.is_empty() {
+            return Ok(heads);
+        }
+        heads.extend(more);
+    }
 }
 
 /// A value without the quotes of a string.

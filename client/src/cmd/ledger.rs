@@ -29,8 +29,9 @@ pub async fn run(ctx: &Ctx, args: LedgerArgs) -> Result<(), Error> {
 async fn show(ctx: &Ctx, image: Option<&str>) -> Result<(), Error> {
     let gun = image.map(Image::parse).transpose()?.map_or_else(String::new, |image| image.gun().to_string());
     let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
-    let request = v1::LedgerRequest { gun };
-    let entries = daemon.daemon().ledger(request).await.map_err(failure)?.into_inner().entries;
+    let mut entries = daemon.ledger(gun).await?;
+    // The newest version of each role first.
+    entries.sort_by(|a, b| (&a.gun, &a.role, b.version).cmp(&(&b.gun, &b.role, a.version)));
     let mut table = Table::new(&["REPOSITORY", "ROLE", "VERSION", "STATE", "SHA-256", "WHEN"]);
     for entry in &entries {
         let state =

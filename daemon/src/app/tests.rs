@@ -258,7 +258,7 @@ async fn keys_outlive_the_daemon_and_the_record_is_signed() {
     let key = create_targets(&rig, "a/b").await.unwrap();
     let rig = Rig::start_in(rig.stop().await, own_uid(), "").await;
     assert!(!rig.app.vault().is_open());
-    let signed = rig.app.store().read(|view| view.signed_heads()).await.unwrap();
+    let signed = rig.app.store().read(|view| view.signed_heads(0, 10)).await.unwrap();
     assert!(!signed.is_empty(), "the head is signed when the vault closes");
     let mut vault = VaultClient::new(rig.channel().await);
     answered(&rig, vault.unlock(v1::UnlockRequest::default()).await, b"passphrase").await.unwrap();

@@ -167,7 +167,43 @@ async fn a_draft_counts_only_once_it_is_released() {
     assert_eq!(last().await.unwrap(), None);
     release(&store, 1, "a").await;
     assert_eq!(last().await.unwrap(), Some(kept));
-    let entries = store.read(|view| view.ledger(None)).await.unwrap();
+    let entries = store.read(|view| view.ledger(None, None, 10)).await.unwrap();
     assert_eq!(entries.len(), 1);
     assert_eq!((entries[0].state, entries[0].confirmed), (State::Released, true));
+}
+
+#[tokio::test]
+async fn the_ledger_is_read_in_pages_of_one_repository_or_of_all() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let guns: [Gun; 3] =
+        ["example.com/a", "example.com/a/b", "example.com/c"].map(|gun| gun.parse().unwrap());
+    let mut given = Vec::new();
+    for gun in &guns {
+        for role in [RoleName::Root, RoleName::Targets] {
+            for version in 1..=3 {
+                given.push(Slot { gun: gun.clone(), role: role.clone(), version: slot(version).version });
+            }
+        }
+    }
+    for slot in given.clone() {
+        store.write(move |tx| tx.reserve(&slot, &content("a"))).await.unwrap();
+    }
+    for (gun, wanted) in
+        [(None, &given[..]), (Some(guns[0].clone()), &given[..6]), (Some(guns[2].clone()), &given[12..])]
+    {
+        for most in [1, 4, 6, 100] {
+            let (mut read, mut after) = (Vec::new(), None);
+            loop {
+                let (gun, from) = (gun.clone(), after.clone());
+                let page =
+                    store.read(move |view| view.ledger(gun.as_ref(), from.as_ref(), most)).await.unwrap();
+                assert!(page.len() <= usize::try_from(most).unwrap());
+                let Some(last) = page.last() else { break };
+                after = Some(last.slot.clone());
+                read.extend(page.into_iter().map(|entry| entry.slot));
+            }
+            assert_eq!(read, wanted, "{gun:?} by {most}");
+        }
+    }
 }

@@ -18,6 +18,8 @@ use crate::store::StoreError;
 
 /// Rows read at once: at most 48 KiB each.
 const PAGE: u32 = 64;
+/// Signed heads in one answer: some 270 bytes each.
+const HEADS: u32 = 4096;
 
 #[tonic::async_trait]
 impl v1::audit_server::Audit for Service {
@@ -45,11 +47,14 @@ impl v1::audit_server::Audit for Service {
         request: Request<v1::AuditHeadRequest>,
     ) -> Result<Response<v1::AuditHeadResponse>, Status> {
         let call = Call::of(&request)?;
+        let from = request.get_ref().signed_from_seq;
         // A client remembers it: so it has to be on the disk, or a crash would look like a cut tail.
         let head = self
             .0
             .store()
-            .read_settled(|view| Ok::<_, StoreError>((view.audit_head()?, view.signed_heads()?)))
+            .read_settled(move |view| {
+                Ok::<_, StoreError>((view.audit_head()?, view.signed_heads(from, HEADS)?))
+            })
             .await
             .map_err(|error| self.0.refused(&call, error.into()))?;
         let (head, signed) = head;

@@ -20,10 +20,12 @@ use crate::app::{App, Kind};
 use crate::audit::Event;
 use crate::ledger::{Entry, LedgerError, Slot};
 use crate::policy::{Action, Caller, Decision, Grant};
-use crate::store::{StoreError, Tx};
+use crate::store::{StoreError, Tx, View};
 
 /// How often a watched status is compared with what was sent last.
 const WATCH_STEP: Duration = Duration::from_millis(250);
+/// Versions in one page of the ledger: some 200 bytes each.
+const PAGE: u32 = 2048;
 /// The longest reason for overriding the record, in bytes.
 const REASON_MAX: usize = 1000;
 
@@ -69,14 +71,23 @@ impl v1::daemon_server::Daemon for Service {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
+    type LedgerStream = Events<v1::LedgerResponse>;
+
     async fn ledger(
         &self,
         request: Request<v1::LedgerRequest>,
-    ) -> Result<Response<v1::LedgerResponse>, Status> {
+    ) -> Result<Response<Self::LedgerStream>, Status> {
         let call = Call::of(&request)?;
-        let entries = self.0.ledger_for(&call.caller, &request.get_ref().gun).await;
-        let entries = entries.map_err(|refusal| self.0.refused(&call, refusal))?;
-        Ok(Response::new(v1::LedgerResponse { entries }))
+        let app = Arc::clone(&self.0);
+        let gun = request.into_inner().gun;
+        let (pages, stream) = mpsc::channel(1);
+        let task = async move {
+            if let Err(refusal) = app.send_ledger(&call.caller, &gun, &pages).await {
+                drop(pages.send(Err(app.refused(&call, refusal))).await);
+            }
+        };
+        tokio::spawn(task.in_current_span());
+        Ok(Response::new(ReceiverStream::new(stream)))
     }
 
     type ReleaseLedgerStream = Events<v1::ReleaseLedgerEvent>;
@@ -171,11 +182,26 @@ impl App {
         v1::Caller { uid: caller.uid, user: caller.name.clone().unwrap_or_default(), grants }
     }
 
-    async fn ledger_for(&self, caller: &Caller, gun: &str) -> Result<Vec<v1::LedgerEntry>, Refusal> {
+    async fn send_ledger(
+        &self,
+        caller: &Caller,
+        gun: &str,
+        pages: &mpsc::Sender<Result<v1::LedgerResponse, Status>>,
+    ) -> Result<(), Refusal> {
         let gun = if gun.is_empty() { None } else { Some(convert::gun("gun", gun)?) };
-        let entries = self.store().read(move |view| view.ledger(gun.as_ref())).await?;
-        let seen = entries.iter().filter(|entry: &&Entry| self.policy().sees(caller, &entry.slot.gun));
-        Ok(seen.map(entry_message).collect())
+        let mut after: Option<Slot> = None;
+        loop {
+            let (gun, from) = (gun.clone(), after.clone());
+            let read = move |view: &View<'_>| view.ledger(gun.as_ref(), from.as_ref(), PAGE);
+            let page = self.store().read(read).await.map_err(|error: StoreError| Refusal::from(error))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.slot.clone());
+            let seen = page.iter().filter(|entry| self.policy().sees(caller, &entry.slot.gun));
+            let entries: Vec<_> = seen.map(entry_message).collect();
+            if !entries.is_empty() && pages.send(Ok(v1::LedgerResponse { entries })).await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     async fn let_go(
@@ -198,7 +224,7 @@ impl App {
         let job = move |tx: &Tx<'_>| {
             tx.let_go(&slot)?;
             tx.append(&Event::LedgerReleased { uid, gun, role, version, reason })?;
-            let entries = tx.ledger(Some(&slot.gun))?;
+            let entries = tx.ledger(Some(&slot.gun), None, u32::MAX)?;
             Ok::<_, LedgerError>(entries.iter().find(|entry| entry.slot == slot).map(entry_message))
         };
         Ok(self.store().write(job).await?.unwrap_or_default())

@@ -160,7 +160,7 @@ async fn last(channel: &Channel) -> Result<Vec<u8>, Status> {
 }
 
 async fn head(channel: &Channel) -> Result<(), Status> {
-    AuditClient::new(channel.clone()).head(v1::AuditHeadRequest {}).await.map(|_| ())
+    AuditClient::new(channel.clone()).head(v1::AuditHeadRequest::default()).await.map(|_| ())
 }
 
 /// The canonical bytes of what was signed last.

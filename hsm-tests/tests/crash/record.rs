@@ -87,7 +87,7 @@ impl Audit {
     pub(crate) async fn read_on(&mut self, channel: &Channel) -> Result<u64, Failure> {
         let (seq, head) = self.0.unwrap_or((0, touchmark_proto::audit::GENESIS));
         let mut client = AuditClient::new(channel.clone());
-        let at_least = client.head(v1::AuditHeadRequest {}).await?.into_inner().seq;
+        let at_least = client.head(v1::AuditHeadRequest::default()).await?.into_inner().seq;
         assert!(at_least >= seq, "the audit had {seq} rows and has {at_least}");
         let mut chain = Chain::after(seq, head);
         let request = v1::AuditReadRequest { from_seq: seq + 1, limit: 0 };

@@ -1,4 +1,5 @@
 //! A daemon's inside with one repository, and the people around it.
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -400,9 +401,11 @@ impl World {
             .collect()
     }
 
-    /// Role, version and state of everything in the ledger.
+    /// Role, version and state of everything in the ledger, the newest version of each role first.
     pub(super) async fn ledger(&self) -> Vec<String> {
-        let entries = self.road.store.read(|view| view.ledger(None)).await.unwrap();
+        let entries = self.road.store.read(|view| view.ledger(None, None, u32::MAX));
+        let mut entries = entries.await.unwrap();
+        entries.sort_by_key(|entry| (entry.slot.role.clone(), Reverse(entry.slot.version)));
         let line = |entry: &crate::ledger::Entry| {
             format!("{} {} {}", entry.slot.role, entry.slot.version, entry.state.as_str())
         };
