@@ -269,6 +269,32 @@ async fn keys_outlive_the_daemon_and_the_record_is_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_is_told_whole_however_long_it_is() {
+    const VERSIONS: u64 = 50_000; // more than one message takes
+    let rig = Rig::start(own_uid(), "").await;
+    let gun: touchmark_tuf::Gun = "registry.example.com/team/app".parse().unwrap();
+    let fill = move |tx: &crate::store::Tx<'_>| {
+        for version in 1..=VERSIONS {
+            let version = touchmark_tuf::Version::try_from(version).unwrap();
+            let slot =
+                crate::ledger::Slot { gun: gun.clone(), role: touchmark_tuf::RoleName::Targets, version };
+            tx.reserve(&slot, &touchmark_tuf::Sha256Digest::of(b""))?;
+        }
+        Ok::<_, crate::ledger::LedgerError>(())
+    };
+    rig.app.store().write(fill).await.unwrap();
+    let request = v1::LedgerRequest::default();
+    let pages = DaemonClient::new(rig.channel().await).ledger(request).await.unwrap().into_inner();
+    let told: Vec<u64> = pages
+        .map(|page| page.unwrap().entries.into_iter().map(|entry| entry.version).collect::<Vec<_>>())
+        .collect::<Vec<_>>()
+        .await
+        .concat();
+    assert!(told.into_iter().eq(1..=VERSIONS));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_opens_elsewhere_with_the_same_passphrase() {
     let rig = Rig::start(own_uid(), "").await;
     make_vault(&rig, b"passphrase").await;
