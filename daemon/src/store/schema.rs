@@ -12,6 +12,10 @@ const APPLICATION_ID: i32 = 0x544d_524b;
 /// A daemon that is just ending may still hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Pages that the write-ahead log holds before they are moved into the database: 16 MiB, so that a page which changes
+/// with each signature is moved seldom.
+const CHECKPOINT_PAGES: i64 = 4000;
+
 /// Each entry brings the database from the version before it to its own (1, 2, ..). Entries never change.
 const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
 
@@ -42,6 +46,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     for (name, value) in [("synchronous", "FULL"), ("foreign_keys", "ON"), ("trusted_schema", "OFF")] {
         connection.pragma_update(None, name, value)?;
     }
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // Nothing of the state goes into a temporary file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);

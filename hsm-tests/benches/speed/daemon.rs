@@ -5,29 +5,19 @@ use std::time::{Duration, Instant};
 
 use hsm_tests::daemon::Daemon;
 use tokio::runtime::Runtime;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use touchmark_proto::v1;
 
+use crate::health::is_serving;
 use crate::repository::create_key;
 use crate::rounds::{Spread, progress};
 use crate::table::Table;
-use crate::unary::unary;
 
 /// Starts of which the median counts.
 const STARTS: usize = 7;
 /// Keys that are made at the same time.
 const AT_ONCE: usize = 32;
 const MIB: f64 = 1024.0;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct HealthRequest {}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct HealthAnswer {
-    #[prost(int32, tag = "1")]
-    status: i32,
-}
 
 /// A connection to a daemon.
 pub(crate) async fn connect(socket: &Path) -> Result<Channel, tonic::transport::Error> {
@@ -84,9 +74,7 @@ async fn is_ready(socket: &Path) -> bool {
         std::thread::sleep(Duration::from_micros(200));
         return false;
     };
-    let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");
-    let answer: HealthAnswer = unary(&channel, path, HealthRequest {}).await.expect("a health check");
-    answer.status == 1
+    is_serving(&channel).await.expect("a health check")
 }
 
 /// MiB.

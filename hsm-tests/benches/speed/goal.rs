@@ -25,11 +25,16 @@ pub(crate) enum Promise {
 }
 
 /// Every row.
-pub(crate) const GOALS: [Goal; 17] = [
+pub(crate) const GOALS: [Goal; 18] = [
     Goal {
         row: "ssh-1",
         what: "vault signatures, 1 client, against ssh-agent (ECDSA P-256)",
         promise: Promise::AtLeast(1.3),
+    },
+    Goal {
+        row: "empty-1",
+        what: "of that, gRPC alone: a health check of the same daemon, 1 client, against ssh-agent's signature",
+        promise: Promise::None,
     },
     Goal {
         row: "ssh-8",

@@ -22,6 +22,7 @@ mod c_sign;
 mod commands;
 mod daemon;
 mod goal;
+mod health;
 mod in_process;
 mod load;
 mod machine;
@@ -49,7 +50,7 @@ const TURN: Duration = Duration::from_millis(700);
 type Part = (&'static [&'static str], fn(&mut Table));
 
 const PARTS: [Part; 5] = [
-    (&["ssh-1", "ssh-8", "notary-signer-8", "p256-64", "p256-100"], vault::measure),
+    (&["ssh-1", "empty-1", "ssh-8", "notary-signer-8", "p256-64", "p256-100"], vault::measure),
     (&["token-8", "token-100", "parsec-1", "parsec-8"], token::measure),
     (&["start", "memory-100", "memory-10000"], daemon::measure),
     (&["sign-docker", "sign-notary", "verify"], commands::measure),

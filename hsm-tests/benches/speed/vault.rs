@@ -9,6 +9,7 @@ use tonic::transport::Channel;
 use touchmark_tuf::Targets;
 
 use crate::daemon::connect;
+use crate::health::Empty;
 use crate::in_process::InProcess;
 use crate::load::Load;
 use crate::notary_signer::NotaryClient;
@@ -23,7 +24,7 @@ const BATCH: usize = 100;
 /// Connections that the 64 clients share: the daemon takes 32 of one user.
 const CONNECTIONS: usize = 8;
 
-/// Measures the first five rows.
+/// Measures the first rows.
 pub(crate) fn measure(table: &mut Table) {
     progress("starting touchmarkd, ssh-agent and notary-signer");
     let daemon = Daemon::dev();
@@ -31,6 +32,7 @@ pub(crate) fn measure(table: &mut Table) {
     let notary = Notary::start_in(Place::new(), &ca);
     let agent = SshAgent::start();
     let [mut one, mut eight, mut many] = [1, 8, 64].map(|clients| vault(&daemon, clients));
+    let mut empty = Load::new(|| async { vec![Empty(connect(daemon.socket()).await.unwrap())] });
     let mut batch = Load::new(|| async {
         let channel = connect(daemon.socket()).await.unwrap();
         let mut made = make(&channel, "example.com/bench/batch").await;
@@ -40,9 +42,10 @@ pub(crate) fn measure(table: &mut Table) {
     let mut signer = Load::new(|| NotaryClient::connect(&ca, notary.signer_port(), 8));
     let [mut ssh_one, mut ssh_eight] = [1, 8].map(|clients| agent.clients(clients));
     let mut p256 = InProcess::new();
-    let contenders: [(&'static str, Turn<'_>); 8] = [
+    let contenders: [(&'static str, Turn<'_>); 9] = [
         ("touchmark, 1 client", Box::new(|| one.rate(TURN))),
         ("ssh-agent, 1 client", Box::new(|| ssh_agent::rate(&mut ssh_one, TURN))),
+        ("empty, 1 client", Box::new(|| empty.rate(TURN))),
         ("touchmark, 8 clients", Box::new(|| eight.rate(TURN))),
         ("ssh-agent, 8 clients", Box::new(|| ssh_agent::rate(&mut ssh_eight, TURN))),
         ("notary-signer, 8 clients", Box::new(|| signer.rate(TURN))),
@@ -52,6 +55,7 @@ pub(crate) fn measure(table: &mut Table) {
     ];
     let rounds = Rounds::run(ROUNDS, &mut { contenders });
     table.rates("ssh-1", &rounds, "touchmark, 1 client", "ssh-agent, 1 client");
+    table.rates("empty-1", &rounds, "empty, 1 client", "ssh-agent, 1 client");
     table.rates("ssh-8", &rounds, "touchmark, 8 clients", "ssh-agent, 8 clients");
     table.rates("notary-signer-8", &rounds, "touchmark, 8 clients", "notary-signer, 8 clients");
     table.rates("p256-64", &rounds, "touchmark, 64 clients", "p256 in-process");
