@@ -5,7 +5,6 @@ use super::world::{ALICE, OWN, SoftKey, World, grant, gun, set, tag};
 use crate::document::DocumentError;
 use crate::policy::Action;
 use crate::sign::{AcceptRoot, DocumentToSign, Seen, SignError};
-use crate::store::tests::Fixture;
 use crate::vault::KeyRole;
 
 #[tokio::test]
@@ -141,14 +140,9 @@ async fn a_moved_state_wants_the_servers_document_first() {
     let world = World::new().await;
     let base = world.known().await;
     world.road.store.close().await;
-    // Restored from a copy, which is another file.
-    let file = world.fixture.state().join(crate::store::FILE);
-    let copy = world.fixture.dir.path().join("copy");
-    std::fs::copy(&file, &copy).unwrap();
-    std::fs::remove_file(&file).unwrap();
-    std::fs::rename(&copy, &file).unwrap();
+    restore(&world);
     let mut world = world;
-    world.road.store = Fixture::open(&world.fixture);
+    world.road.store = world.fixture.open();
 
     let next = world.next(&base, &[set("v3", "three")]);
     let error = world.sign(&next).await.unwrap_err();
@@ -169,12 +163,7 @@ async fn after_a_crash_before_the_outcome_the_same_document_is_signed_again_and_
     let next = world.next(&base, &[set("v3", "three")]);
     world.sign(&next).await.unwrap();
     world.road.store.close().await;
-    // What the disk shows when the power goes between the intent and the outcome.
-    world
-        .fixture
-        .sqlite()
-        .execute_batch("UPDATE ledger SET state = 'reserved', holders = 1 WHERE version = 3; DELETE FROM document_signatures WHERE version = 3;")
-        .unwrap();
+    lose_the_outcome(&world);
     let mut world = world;
     world.road.store = world.fixture.open();
     assert!(matches!(
@@ -185,6 +174,41 @@ async fn after_a_crash_before_the_outcome_the_same_document_is_signed_again_and_
     assert_eq!(world.ledger().await[0], "targets 3 released");
     let kept = world.road.store.read(|view| view.kept(&gun(), &RoleName::Targets)).await.unwrap().unwrap();
     assert_eq!(kept.file().unwrap(), World::answered(&next, &answer));
+}
+
+#[tokio::test]
+async fn after_a_crash_and_a_restore_the_servers_document_leads_to_the_same_signature() {
+    let world = World::new().await;
+    let base = world.known().await;
+    let next = world.next(&base, &[set("v3", "three")]);
+    world.sign(&next).await.unwrap();
+    world.road.store.close().await;
+    lose_the_outcome(&world);
+    restore(&world);
+    let mut world = world;
+    world.road.store = world.fixture.open();
+    let error = world.sign(&next).await.unwrap_err();
+    assert!(matches!(&error, SignError::BaseUnknown { why, .. } if why.contains("restored")), "{error}");
+    let mut request = world.request(vec![world.to_sign(&next)]);
+    request.bases = vec![(RoleName::Targets, world.targets_file(&base))];
+    world.sign_as(OWN, request).await.unwrap();
+    assert_eq!(world.ledger().await[0], "targets 3 released");
+}
+
+/// What the disk shows when the power goes between the intent of version 3 and its outcome.
+fn lose_the_outcome(world: &World) {
+    let lost = "UPDATE ledger SET state = 'reserved', holders = 1 WHERE version = 3;
+                DELETE FROM document_signatures WHERE version = 3;";
+    world.fixture.sqlite().execute_batch(lost).unwrap();
+}
+
+/// Puts a copy in the place of the database, which is another file then.
+fn restore(world: &World) {
+    let file = world.fixture.state().join(crate::store::FILE);
+    let copy = world.fixture.dir.path().join("copy");
+    std::fs::copy(&file, &copy).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::rename(&copy, &file).unwrap();
 }
 
 #[tokio::test]
