@@ -69,13 +69,14 @@ impl RootCertificate {
         }
         let certificate = leaf.tbs_certificate();
         let validity = certificate.validity();
+        let spki = spki(leaf).ok_or(CertificateError::NotACertificate)?;
         Ok(Self {
             pem: text.into(),
             common_name: common_name(leaf).ok_or(CertificateError::NoCommonName)?.into(),
             not_before: instant(validity.not_before),
             not_after: instant(validity.not_after),
-            key: PublicKey::from_certificate_pem(pem)?,
-            spki: leaf_spki(pem).ok_or(CertificateError::NotACertificate)?.into(),
+            key: PublicKey::of_certificate(pem, spki.clone())?,
+            spki: spki.into(),
         })
     }
 
@@ -204,9 +205,12 @@ impl ToBeSigned {
 
 /// SubjectPublicKeyInfo of the first certificate in a PEM text of any form; `None` if there is none.
 pub(crate) fn leaf_spki(pem: &[u8]) -> Option<Vec<u8>> {
-    use der::Encode as _;
     let text = std::str::from_utf8(pem).ok()?;
-    let certificate = Certificate::from_der(blocks(text)?.first()?).ok()?;
+    spki(&Certificate::from_der(blocks(text)?.first()?).ok()?)
+}
+
+fn spki(certificate: &Certificate) -> Option<Vec<u8>> {
+    use der::Encode as _;
     certificate.tbs_certificate().subject_public_key_info().to_der().ok()
 }
 

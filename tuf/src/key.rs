@@ -57,13 +57,22 @@ pub struct PublicKey {
     key_type: KeyType,
     public: Box<[u8]>,
     id: KeyId,
+    /// SubjectPublicKeyInfo of the certificate that `public` is; `None` for a plain key, and for a certificate that
+    /// cannot be read. Kept because reading a certificate takes longer than all else that is asked of a key.
+    certified: Option<Box<[u8]>>,
 }
 
 impl PublicKey {
-    /// A key from its parts. The bytes are not looked at here: a key that cannot be read verifies nothing.
+    /// A key from its parts, whether or not they can be read: a key that cannot be read verifies nothing.
     #[must_use]
     pub fn new(key_type: KeyType, public: &[u8]) -> Self {
-        Self { key_type, public: public.into(), id: key_id(key_type, public) }
+        let certified = if key_type.is_certificate() { certificate::leaf_spki(public) } else { None };
+        Self::with_spki(key_type, public, certified)
+    }
+
+    fn with_spki(key_type: KeyType, public: &[u8], certified: Option<Vec<u8>>) -> Self {
+        let certified = certified.map(Vec::into_boxed_slice);
+        Self { key_type, public: public.into(), id: key_id(key_type, public), certified }
     }
 
     /// A plain `ecdsa` key from an uncompressed P-256 point (0x04, x, y).
@@ -89,12 +98,17 @@ impl PublicKey {
     /// # Errors
     /// If it is no certificate, or its key is neither ECDSA nor RSA.
     pub fn from_certificate_pem(pem: &[u8]) -> Result<Self, KeyError> {
-        let spki = certificate::leaf_spki(pem).ok_or(KeyError::NotACertificate)?;
-        match material(&spki).ok_or(KeyError::Algorithm)? {
-            Material::P256(_) | Material::P384(_) => Ok(Self::new(KeyType::EcdsaX509, pem)),
-            Material::Rsa(_) => Ok(Self::new(KeyType::RsaX509, pem)),
-            Material::Ed25519(_) => Err(KeyError::Algorithm),
-        }
+        Self::of_certificate(pem, certificate::leaf_spki(pem).ok_or(KeyError::NotACertificate)?)
+    }
+
+    /// The same where the certificate's SubjectPublicKeyInfo is known already.
+    pub(crate) fn of_certificate(pem: &[u8], spki: Vec<u8>) -> Result<Self, KeyError> {
+        let key_type = match material(&spki).ok_or(KeyError::Algorithm)? {
+            Material::P256(_) | Material::P384(_) => KeyType::EcdsaX509,
+            Material::Rsa(_) => KeyType::RsaX509,
+            Material::Ed25519(_) => return Err(KeyError::Algorithm),
+        };
+        Ok(Self::with_spki(key_type, pem, Some(spki)))
     }
 
     /// What kind of key it is.
@@ -124,7 +138,7 @@ impl PublicKey {
             KeyType::RsaX509 => KeyType::Rsa,
             KeyType::Ecdsa | KeyType::Rsa | KeyType::Ed25519 => return self.id,
         };
-        certificate::leaf_spki(&self.public).map_or(self.id, |spki| key_id(plain, &spki))
+        self.certified.as_ref().map_or(self.id, |spki| key_id(plain, spki))
     }
 
     /// SubjectPublicKeyInfo in DER.
@@ -135,7 +149,7 @@ impl PublicKey {
         match self.key_type {
             KeyType::Ecdsa | KeyType::Rsa => Ok(self.public.to_vec()),
             KeyType::EcdsaX509 | KeyType::RsaX509 => {
-                certificate::leaf_spki(&self.public).ok_or(KeyError::NotACertificate)
+                self.certified.as_ref().map(|spki| spki.to_vec()).ok_or(KeyError::NotACertificate)
             }
             KeyType::Ed25519 => match <&[u8; 32]>::try_from(&*self.public) {
                 Ok(key) => Ok([ED25519_SPKI_HEAD.as_slice(), key].concat()),
