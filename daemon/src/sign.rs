@@ -170,7 +170,7 @@ async fn walk(
         }
     };
     plan.documents.iter().for_each(|document| road.remembered.keep(&document.exact));
-    reservation.release(signatures.clone(), durable).await?;
+    reservation.release(signatures.clone(), durable, &road.remembered).await?;
     Ok(answer(&plan, signatures, receipt))
 }
 

@@ -85,7 +85,7 @@ pub(super) struct Standing<'s> {
     accepted: BTreeMap<RoleName, Base>,
     settled: Vec<RoleName>,
     files: Vec<KnownFile>,
-    pub(super) news: Vec<News>,
+    news: Vec<News>,
 }
 
 impl<'s> Standing<'s> {
@@ -129,8 +129,13 @@ impl<'s> Standing<'s> {
         self.trusted.as_ref().map(|trusted| &**trusted.root())
     }
 
-    /// The root's file that was trusted before this request's documents.
-    pub(super) fn root_file(&self) -> Option<&[u8]> {
+    /// The root that is trusted before this request's documents, and what the request taught.
+    pub(super) fn into_news(self) -> (Option<Arc<Trusted>>, Vec<News>) {
+        (self.trusted, self.news)
+    }
+
+    /// Its file.
+    fn root_file(&self) -> Option<&[u8]> {
         self.trusted.as_ref().map(|trusted| trusted.root().file())
     }
 
@@ -201,7 +206,8 @@ impl<'s> Standing<'s> {
                     AcceptRoot::Pinned(key_ids) => Pin::KeyIds(key_ids.clone()),
                 };
                 let first = RootSource::First { file, pin: &pin };
-                let trusted = Trusted::start(&self.gun, first, Arc::new(Ring)).map_err(not_verified)?;
+                let checker = self.remembered.checker();
+                let trusted = Trusted::start(&self.gun, first, checker).map_err(not_verified)?;
                 let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
                 let root_keys = trusted.root().roles.root.key_ids.clone();
                 self.news.push(News::FirstRoot { root, root_keys, pinned: pin != Pin::FirstUse });

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use touchmark_tuf::{
-    CheckSignature as _, EcdsaSignature, KeyId, PublicKey, Ring, Sha256Digest, Signature, verify_p256,
+    CheckSignature as _, EcdsaSignature, KeyId, Method, PublicKey, Ring, Sha256Digest, Signature, verify_p256,
 };
 
 use super::person::{Person, Purpose, Question, SecretKind, Waiting};
@@ -151,7 +151,7 @@ pub(super) async fn on_token(
         other => other,
     };
     let signature = signature.map_err(|error| SignError::of_token(held.name(), error))?;
-    if !verifies(&key.public, message, &signature) {
+    if !road.remembered.checker().check(&key.public, Method::Ecdsa, message, signature.as_bytes()) {
         return Err(SignError::of_token(held.name(), TokenError::WrongSignature));
     }
     Ok(signature)

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use touchmark_tuf::{Difference, Gun, Instant, KeyId, PublicKey, RoleName, Root, Sha256Digest, Version};
+use touchmark_tuf::{
+    Difference, Gun, Instant, KeyId, PublicKey, RoleName, Root, Sha256Digest, Trusted, Version,
+};
 
 use super::base::{Base, Known, News, Standing};
 use super::remembered::Remembered;
@@ -23,8 +25,8 @@ pub(super) struct Plan {
     pub(super) news: Vec<News>,
     pub(super) seen: Vec<Seen>,
     pub(super) new_expiry: NewExpiry,
-    /// The root file that is trusted before this request's documents.
-    pub(super) root_file: Option<Vec<u8>>,
+    /// The root that is trusted before this request's documents.
+    pub(super) root: Option<Arc<Trusted>>,
 }
 
 /// One document of it.
@@ -88,9 +90,8 @@ impl Plan {
             }
             documents.push(planned);
         }
-        let root_file = standing.root_file().map(<[u8]>::to_vec);
-        let (gun, seen, news) = (request.gun, request.seen, standing.news);
-        Ok(Self { gun, documents, news, seen, new_expiry, root_file })
+        let (root, news) = standing.into_news();
+        Ok(Self { gun: request.gun, documents, news, seen: request.seen, new_expiry, root })
     }
 
     /// What the policy says: every need, in the repository and in every other one that a key signs for.

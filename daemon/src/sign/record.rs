@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use touchmark_tuf::{
-    Gun, Pin, Ring, RoleName, RootSource, Sha256Digest, Signature, Trusted, Version, assemble,
-};
+use touchmark_tuf::{Gun, Pin, RoleName, RootSource, Sha256Digest, Signature, Trusted, Version, assemble};
 
 use super::base::News;
 use super::plan::{Plan, Planned};
+use super::remembered::Remembered;
 use super::{Seen, SignError};
 use crate::audit::event::Outcome;
 use crate::audit::{Event, Receipt, RequestId};
@@ -66,10 +65,11 @@ impl Reservation {
         mut self,
         signatures: Vec<Vec<Signature>>,
         durable: Durable,
+        remembered: &Remembered,
     ) -> Result<(), SignError> {
         self.open = false;
         let (plan, request) = (Arc::clone(&self.plan), self.request);
-        let root = complete_root(&plan, &signatures);
+        let root = complete_root(&plan, &signatures, remembered);
         let job = move |tx: &Tx<'_>| release(tx, request, &plan, &signatures, root.as_ref());
         match durable {
             Durable::Now => {
@@ -297,7 +297,7 @@ fn outcome(
 }
 
 /// The root of the plan once enough keys signed it, old ones and new ones; then it is the trusted one.
-fn complete_root(plan: &Plan, made: &[Vec<Signature>]) -> Option<TrustedRoot> {
+fn complete_root(plan: &Plan, made: &[Vec<Signature>], remembered: &Remembered) -> Option<TrustedRoot> {
     let (document, made) =
         plan.documents.iter().zip(made).find(|(document, _)| document.exact.role == RoleName::Root)?;
     let mut signatures: Vec<Signature> = document.earlier.iter().chain(made).cloned().collect();
@@ -309,14 +309,17 @@ fn complete_root(plan: &Plan, made: &[Vec<Signature>]) -> Option<TrustedRoot> {
         }
     });
     let file = assemble(&document.exact.bytes, &signatures).ok()?;
-    let complete = match &plan.root_file {
+    let trusted = match &plan.root {
         None => {
-            Trusted::start(&plan.gun, RootSource::First { file: &file, pin: &Pin::FirstUse }, Arc::new(Ring))
-                .is_ok()
+            let first = RootSource::First { file: &file, pin: &Pin::FirstUse };
+            Trusted::start(&plan.gun, first, remembered.checker()).ok()?
         }
-        Some(old) => Trusted::start(&plan.gun, RootSource::Cached(old), Arc::new(Ring))
-            .and_then(|mut trusted| trusted.advance_root(&file))
-            .is_ok(),
+        Some(old) => {
+            let mut trusted = Trusted::clone(old);
+            trusted.advance_root(&file).ok()?;
+            trusted
+        }
     };
-    complete.then(|| TrustedRoot { version: document.exact.version(), file })
+    remembered.keep_root(&Arc::new(trusted));
+    Some(TrustedRoot { version: document.exact.version(), file })
 }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use touchmark_tuf::{Gun, Ring, RoleName, RootSource, Sha256Digest, TrustError, Trusted};
+use touchmark_tuf::{
+    CheckSignature, Gun, Method, PublicKey, Ring, RoleName, RootSource, Sha256Digest, TrustError, Trusted,
+};
 
 use crate::document::{Body, DocumentError, Exact};
 use crate::store::documents::Kept;
@@ -16,15 +18,20 @@ const ROOTS: usize = 1024 * 1024;
 /// What remembering a small document costs beside its bytes, roughly: a parsed one is in many pieces.
 const EACH: usize = 4096;
 
+/// Bytes that remembering good signatures may cost in all.
+const CHECKED: usize = 64 * EACH;
+
 /// What was read before.
 pub struct Remembered {
     roots: Mutex<Shelf<Gun, Trusted>>,
     bodies: Mutex<Shelf<Sha256Digest, Body>>,
+    checked: Arc<Checked>,
 }
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self { roots: Mutex::new(Shelf::new(ROOTS)), bodies: Mutex::new(Shelf::new(BODIES)) }
+        let (roots, bodies) = (Mutex::new(Shelf::new(ROOTS)), Mutex::new(Shelf::new(BODIES)));
+        Self { roots, bodies, checked: Arc::default() }
     }
 }
 
@@ -39,9 +46,19 @@ impl Remembered {
         {
             return Ok(root);
         }
-        let root = Arc::new(Trusted::start(gun, RootSource::Cached(file), Arc::new(Ring))?);
-        lock(&self.roots).put(gun.clone(), &root, file.len());
+        let root = Arc::new(Trusted::start(gun, RootSource::Cached(file), self.checker())?);
+        self.keep_root(&root);
         Ok(root)
+    }
+
+    /// Remembers a root that verified; the store may come to trust it.
+    pub(super) fn keep_root(&self, root: &Arc<Trusted>) {
+        lock(&self.roots).put(root.gun().clone(), root, root.root().file().len());
+    }
+
+    /// What checks signatures, and knows the good ones again.
+    pub(super) fn checker(&self) -> Arc<dyn CheckSignature + Send + Sync> {
+        Arc::clone(&self.checked) as Arc<_>
     }
 
     /// What a kept document says.
@@ -62,6 +79,35 @@ impl Remembered {
     /// Remembers a document that was signed: the next one follows it.
     pub(super) fn keep(&self, exact: &Exact) {
         lock(&self.bodies).put(exact.digest, &exact.body, exact.bytes.len());
+    }
+}
+
+/// Checks signatures, each good one once: a root's own is asked for by the old keys, by the new ones and by the next
+/// root. Good ones are known again by all that the check depends on, so nothing else passes for one.
+struct Checked(Mutex<Shelf<Sha256Digest, ()>>);
+
+impl Default for Checked {
+    fn default() -> Self {
+        Self(Mutex::new(Shelf::new(CHECKED)))
+    }
+}
+
+impl CheckSignature for Checked {
+    fn check(&self, key: &PublicKey, method: Method, message: &[u8], signature: &[u8]) -> bool {
+        let (Some(point), Method::Ecdsa) = (key.p256_point(), method) else {
+            return Ring.check(key, method, message, signature);
+        };
+        // Point and digest have one length each, so no two questions are written alike.
+        let question = [point.as_slice(), Sha256Digest::of(message).as_bytes(), signature].concat();
+        let question = Sha256Digest::of(&question);
+        if lock(&self.0).get(&question).is_some() {
+            return true;
+        }
+        let good = Ring.check(key, method, message, signature);
+        if good {
+            lock(&self.0).put(question, &Arc::new(()), 0);
+        }
+        good
     }
 }
 
