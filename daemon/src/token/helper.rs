@@ -1,16 +1,16 @@
 //! The helper process of one token: reads requests on stdin, answers on stdout, ends when stdin closes.
 //!
-//! One thread owns the token. The main thread only reads, so that the helper ends with its parent even while the
-//! module hangs.
+//! The main thread does everything. Another one only waits for stdin to close, so that the helper ends with its parent
+//! even while the module hangs.
 
 mod serve;
 
 use std::fs::File;
 use std::io::Read;
 use std::process::ExitCode;
-use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
@@ -34,28 +34,36 @@ pub fn main() -> ExitCode {
     main_with(Pkcs11Provider::default)
 }
 
-/// The helper with tokens of another kind; `provider` runs on the thread that will own the token.
+/// The helper with tokens of another kind.
 #[must_use]
-pub fn main_with<P: TokenProvider + 'static>(provider: impl FnOnce() -> P + Send + 'static) -> ExitCode {
-    let (input, output) = match harden().and_then(|()| take_stdio()) {
+pub fn main_with<P: TokenProvider>(provider: impl FnOnce() -> P) -> ExitCode {
+    let (mut input, output) = match harden().and_then(|()| take_stdio()).and_then(end_with_parent) {
         Ok(pipes) => pipes,
         Err(error) => {
             tell(&format!("the helper cannot protect itself: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    let (requests, served) = spawn(provider, output);
+    let mut unreadable = None;
     // No buffer between: a secret must not stay behind in it.
-    let ended = read_requests(input, &requests);
-    drop(requests);
-    if let Err(error) = &ended {
-        tell(&format!("unreadable request: {error}"));
+    let requests = std::iter::from_fn(|| match read_request(&mut input) {
+        Ok(next) => next,
+        Err(error) => {
+            unreadable = Some(error);
+            None
+        }
+    });
+    if Server::new(provider(), output).run(requests).is_err() {
+        // The daemon is gone, or the token room is in disorder after a panic: start anew.
+        end();
     }
-    if served.recv_timeout(FAREWELL) == Err(mpsc::RecvTimeoutError::Timeout) {
-        // The module hangs, and would hang the destructors that a normal exit runs, too.
-        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+    match unreadable {
+        None => ExitCode::SUCCESS,
+        Some(error) => {
+            tell(&format!("unreadable request: {error}"));
+            ExitCode::FAILURE
+        }
     }
-    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A request as it was read.
@@ -94,31 +102,23 @@ pub(super) fn tell(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
-fn read_requests(mut input: impl Read, to: &mpsc::Sender<Incoming>) -> std::io::Result<()> {
-    while let Some(incoming) = read_request(&mut input)? {
-        if to.send(incoming).is_err() {
-            break;
+/// Starts the thread that ends the helper some time after stdin has closed.
+fn end_with_parent((input, output): (File, File)) -> std::io::Result<(File, File)> {
+    let watched = input.try_clone()?;
+    std::thread::Builder::new().spawn(move || {
+        // Asked for nothing, it tells that the other end has closed.
+        while let Err(rustix::io::Errno::INTR) = poll(&mut [PollFd::new(&watched, PollFlags::empty())], None)
+        {
         }
-    }
-    Ok(())
+        std::thread::sleep(FAREWELL);
+        // The module hangs, or the destructors that a normal exit runs.
+        end();
+    })?;
+    Ok((input, output))
 }
 
-/// Starts the thread that owns the token. The receiver closes when it is done.
-fn spawn<P: TokenProvider + 'static>(
-    provider: impl FnOnce() -> P + Send + 'static,
-    output: File,
-) -> (mpsc::Sender<Incoming>, mpsc::Receiver<()>) {
-    let (requests, incoming) = mpsc::channel();
-    let (done, served) = mpsc::channel();
-    std::thread::spawn(move || {
-        let ended = Server::new(provider(), output).run(incoming.iter());
-        if ended.is_err() {
-            // The daemon is gone, or the token room is in disorder after a panic: start anew.
-            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
-        }
-        drop(done);
-    });
-    (requests, served)
+fn end() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
 }
 
 /// No core dumps, no tracing by others of the same user, files for nobody else; and a module that eats memory ends
