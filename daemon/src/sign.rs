@@ -20,6 +20,7 @@ use crate::audit::{Receipt, RequestId};
 use crate::clock::Clock;
 use crate::policy::{Caller, Decision, Policy};
 use crate::store::keys::KeyRecord;
+use crate::store::roots::TrustedRoot;
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 use base::{Known, Needed};
@@ -154,24 +155,38 @@ async fn walk(
     let (written, signed, durable) = if hands.take_time(&decision) {
         // A touch is worth more than a sync: the write comes first.
         let written = reservation.write().await?;
-        (Ok(written), hands.sign(road, caller, &plan, &decision, person).await, Durable::Now)
+        (Ok(written), made(road, &mut hands, caller, &plan, &decision, person).await, Durable::Now)
     } else {
         // The write goes out, the keys sign beside it, and nothing leaves before both are done.
-        let sign = hands.sign(road, caller, &plan, &decision, person);
-        let (written, signed) = tokio::join!(reservation.write(), sign);
+        let made = made(road, &mut hands, caller, &plan, &decision, person);
+        let (written, signed) = tokio::join!(reservation.write(), made);
         (written, signed, Durable::WithTheNext)
     };
     let receipt = written?;
-    let signatures = match signed {
-        Ok(signatures) => signatures,
+    let (signatures, root) = match signed {
+        Ok(made) => made,
         Err(error) => {
             reservation.void(&error);
             return Err(error);
         }
     };
     plan.documents.iter().for_each(|document| road.remembered.keep(&document.exact));
-    reservation.release(signatures.clone(), durable, &road.remembered).await?;
+    reservation.release(signatures.clone(), root, durable).await?;
     Ok(answer(&plan, signatures, receipt))
+}
+
+/// The signatures, and the root that they complete.
+async fn made(
+    road: &Road,
+    hands: &mut hand::Hands<'_>,
+    caller: &Caller,
+    plan: &Arc<Plan>,
+    decision: &Decision,
+    person: &dyn Person,
+) -> Result<(Vec<Vec<Signature>>, Option<TrustedRoot>), SignError> {
+    let signatures = hands.sign(road, caller, plan, decision, person).await?;
+    let root = record::complete_root(plan, &signatures, &road.remembered);
+    Ok((signatures, root))
 }
 
 fn answer(plan: &Plan, signatures: Vec<Vec<Signature>>, receipt: Receipt) -> SignedAll {

@@ -64,12 +64,11 @@ impl Reservation {
     pub(super) async fn release(
         mut self,
         signatures: Vec<Vec<Signature>>,
+        root: Option<TrustedRoot>,
         durable: Durable,
-        remembered: &Remembered,
     ) -> Result<(), SignError> {
         self.open = false;
         let (plan, request) = (Arc::clone(&self.plan), self.request);
-        let root = complete_root(&plan, &signatures, remembered);
         let job = move |tx: &Tx<'_>| release(tx, request, &plan, &signatures, root.as_ref());
         match durable {
             Durable::Now => {
@@ -296,8 +295,12 @@ fn outcome(
     }
 }
 
-/// The root of the plan once enough keys signed it, old ones and new ones; then it is the trusted one.
-fn complete_root(plan: &Plan, made: &[Vec<Signature>], remembered: &Remembered) -> Option<TrustedRoot> {
+/// The root of the plan once enough keys signed it, old ones and new ones; with its release it is the trusted one.
+pub(super) fn complete_root(
+    plan: &Plan,
+    made: &[Vec<Signature>],
+    remembered: &Remembered,
+) -> Option<TrustedRoot> {
     let (document, made) =
         plan.documents.iter().zip(made).find(|(document, _)| document.exact.role == RoleName::Root)?;
     let mut signatures: Vec<Signature> = document.earlier.iter().chain(made).cloned().collect();
