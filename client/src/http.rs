@@ -6,6 +6,7 @@ mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,11 @@ use crate::image::Host;
 pub const TOTAL: Duration = Duration::from_secs(45);
 const CONNECT: Duration = Duration::from_secs(15);
 const REDIRECTS: usize = 5;
+/// What `localhost` and names below it stand for (RFC 6761, section 6.3); the port is the URL's.
+const LOOPBACK: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+];
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
@@ -238,6 +244,10 @@ impl Http {
             .tls_backend_preconfigured(tls::config(&self.0.docker_dir, &key)?);
         if is_loopback(url) {
             builder = builder.no_proxy(); // as Go does: a proxy's loopback is another machine
+            if let Some(name) = url.domain() {
+                // What may go in the clear to this machine must not leave it because a resolver says so.
+                builder = builder.resolve_to_addrs(name, &LOOPBACK);
+            }
         }
         let client = builder
             .build()

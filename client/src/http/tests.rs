@@ -77,3 +77,27 @@ fn every_failure_says_what_to_do_where_something_can_be_done() {
     assert!(!large.is_absence());
     assert_eq!(large.into_error(Peer::TrustServer).reason.as_str(), "TRUST_SERVER_UNREACHABLE");
 }
+
+#[tokio::test]
+async fn names_of_this_machine_are_this_machine_without_a_resolver() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+        }
+    });
+    let http = Http::new(folder.path().to_owned());
+    // Most resolvers do not have the second one.
+    for name in ["localhost", "registry.touchmark.localhost"] {
+        let host: Host = format!("{name}:{port}").parse().unwrap();
+        let address = url(&format!("http://{host}/v2/"));
+        let request = Request::get(address, host, String::new(), Deadline::after(TOTAL));
+        assert_eq!(http.fetch(&request, 1).await.unwrap().status, StatusCode::NO_CONTENT, "{name}");
+    }
+    server.join().unwrap();
+}
