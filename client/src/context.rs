@@ -1,12 +1,14 @@
 //! What every command is given: where things are, what was asked for, the time. Read once, passed down; nothing
 //! below `main` looks at the environment or the clock.
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use touchmark_proto::socket;
 use touchmark_tuf::Instant;
 
 use crate::args::Global;
+use crate::checked::Checked;
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::Http;
@@ -94,6 +96,8 @@ pub struct Ctx {
     pub config: Config,
     /// HTTPS with Docker's TLS material and credentials.
     pub http: Http,
+    /// The signatures that this command has found good.
+    pub checked: Arc<Checked>,
     trust_server: Option<String>,
 }
 
@@ -112,6 +116,7 @@ impl Ctx {
             socket: socket::choose(written.as_deref(), environment.runtime_dir.as_deref()),
             trust_dir: TrustDir::new(trust_dir),
             http: Http::new(environment.docker_dir()),
+            checked: Arc::default(),
             trust_server: global.trust_server.or_else(|| environment.trust_server.clone()),
             config,
             environment,

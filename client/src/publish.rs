@@ -379,7 +379,7 @@ impl<'a> Publisher<'a> {
         let trusted = &view.trusted;
         let mut files = Files::new();
         for (signing, file) in &work.ready {
-            send::check::<Targets>(signing, file).map_err(|cause| {
+            send::check::<Targets>(&self.ctx.checked, signing, file).map_err(|cause| {
                 Error::internal(format!("{}, signed before, does not verify any more: {cause}", signing.role))
                     .hint(format!("touchmark refresh {} --all", self.image.familiar()))
             })?;
@@ -410,7 +410,7 @@ impl<'a> Publisher<'a> {
             other => other?,
         };
         for ((signing, _, _), (bytes, signed)) in work.sign.iter().zip(bytes.iter().zip(&signed.documents)) {
-            let file = send::file::<Targets>(signing, bytes, &signed.signatures)?;
+            let file = send::file::<Targets>(&self.ctx.checked, signing, bytes, &signed.signatures)?;
             files.push((signing.role.clone(), file));
         }
         note(report, signed);
@@ -457,7 +457,7 @@ impl<'a> Publisher<'a> {
         let signed = self.daemon.sign(&send::job(self.image, document, bases)).await?;
         let signatures =
             signed.documents.first().map(|document| document.signatures.clone()).unwrap_or_default();
-        let file = send::file::<Snapshot>(&signing, &bytes, &signatures)?;
+        let file = send::file::<Snapshot>(&self.ctx.checked, &signing, &bytes, &signatures)?;
         files.push((RoleName::Snapshot, file));
         note(report, signed);
         Ok(())

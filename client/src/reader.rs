@@ -5,6 +5,8 @@ mod session;
 mod summary;
 mod view;
 
+use std::sync::Arc;
+
 use touchmark_proto::reason::Reason;
 use touchmark_tuf::{Gun, Instant, KeyId, Pin, RoleName};
 
@@ -13,6 +15,7 @@ pub use self::view::{SignedTag, View};
 
 use self::pins::{FirstUse, Pins};
 use self::session::{ReadError, Session, Start};
+use crate::checked::Checked;
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::http::{Deadline, TOTAL};
@@ -55,6 +58,8 @@ pub struct Reader<'a> {
     pub pins: &'a Pins,
     /// The time.
     pub now: Instant,
+    /// The signatures that are known to be good.
+    pub checked: &'a Arc<Checked>,
     /// To say what was not as usual.
     pub out: &'a Output,
 }
@@ -64,9 +69,23 @@ pub struct Reader<'a> {
 /// # Errors
 /// `NO_TRUST_DATA`, or why it is not to be believed, or why the server was of no use.
 pub async fn read(ctx: &Ctx, image: &Image) -> Result<View, Error> {
+    read_at(ctx, image, ctx.now).await
+}
+
+/// The same at another time than now.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_at(ctx: &Ctx, image: &Image, now: Instant) -> Result<View, Error> {
     let (notary, pins) = (ctx.notary(image)?, ctx.pins()?);
-    let reader =
-        Reader { notary: &notary, trust_dir: &ctx.trust_dir, pins: &pins, now: ctx.now, out: &ctx.out };
+    let reader = Reader {
+        notary: &notary,
+        trust_dir: &ctx.trust_dir,
+        pins: &pins,
+        now,
+        checked: &ctx.checked,
+        out: &ctx.out,
+    };
     reader.read().await
 }
 
@@ -111,7 +130,7 @@ impl Reader<'_> {
             (Some(_), None) => Start { ground: Ground::Known, pin: &Pin::FirstUse },
             (None, None) => Start { ground: Ground::FirstUse, pin: &Pin::FirstUse },
         };
-        let session = Session::start(self.notary, before, start, self.now, deadline).await;
+        let session = Session::start(self, before, start, deadline).await;
         let read = match session {
             Ok(session) => session.finish().await,
             Err(cause) => Err(cause),

@@ -139,7 +139,7 @@ impl Publisher<'_> {
         let signed = self.daemon.sign(&send::job(self.image, document, Files::new())).await?;
         let signatures =
             signed.documents.first().map(|document| document.signatures.clone()).unwrap_or_default();
-        let file = send::file::<Targets>(&signing, &bytes, &signatures)?;
+        let file = send::file::<Targets>(&self.ctx.checked, &signing, &bytes, &signatures)?;
         note(report, signed);
         Ok(vec![(RoleName::Root, root.file().to_vec()), (RoleName::Targets, file)])
     }
@@ -193,8 +193,14 @@ impl Publisher<'_> {
         let [root_signed, targets_signed] = signed.documents.as_slice() else {
             return Err(Error::internal("touchmarkd signed something else than root and targets"));
         };
-        let root = send::file::<Root>(&root_signing, &root_bytes, &root_signed.signatures)?;
-        let targets = send::file::<Targets>(&targets_signing, &targets_bytes, &targets_signed.signatures)?;
+        let root =
+            send::file::<Root>(&self.ctx.checked, &root_signing, &root_bytes, &root_signed.signatures)?;
+        let targets = send::file::<Targets>(
+            &self.ctx.checked,
+            &targets_signing,
+            &targets_bytes,
+            &targets_signed.signatures,
+        )?;
         note(report, signed);
         Ok((vec![(RoleName::Root, root.clone()), (RoleName::Targets, targets)], root))
     }

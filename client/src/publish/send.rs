@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use touchmark_tuf::{
-    Document, Expires, Ring, RoleName, Signature, Snapshot, Trusted, Unverified, assemble, next_snapshot,
+    Document, Expires, RoleName, Signature, Snapshot, Trusted, Unverified, assemble, next_snapshot,
 };
 
 use super::plan::{Goal, State};
 use super::roles::Signing;
 use super::server;
+use crate::checked::Checked;
 use crate::context::Ctx;
 use crate::daemon::{DocumentToSign, LastDocument, SignJob};
 use crate::error::Error;
@@ -26,6 +27,7 @@ pub(super) type Files = Vec<(RoleName, Vec<u8>)>;
 /// # Errors
 /// `INTERNAL`: the daemon signed something else than it was given. Nothing was sent.
 pub(super) fn file<D: Document>(
+    checked: &Checked,
     signing: &Signing,
     signed: &[u8],
     signatures: &[Signature],
@@ -34,15 +36,15 @@ pub(super) fn file<D: Document>(
         Error::internal(format!("what touchmarkd signed for {} does not verify: {cause}", signing.role))
     };
     let file = assemble(signed, signatures).map_err(|cause| broken(&cause))?;
-    check::<D>(signing, &file).map_err(|cause| broken(&cause))?;
+    check::<D>(checked, signing, &file).map_err(|cause| broken(&cause))?;
     Ok(file)
 }
 
 /// Verifies a file under its role's keys.
-pub(super) fn check<D: Document>(signing: &Signing, file: &[u8]) -> Result<(), String> {
+pub(super) fn check<D: Document>(checked: &Checked, signing: &Signing, file: &[u8]) -> Result<(), String> {
     let parsed = Unverified::<D>::parse(file).map_err(|cause| cause.to_string())?;
     let verified =
-        parsed.verify(&signing.role_keys, &signing.keys, &Ring).map_err(|cause| cause.to_string())?;
+        parsed.verify(&signing.role_keys, &signing.keys, checked).map_err(|cause| cause.to_string())?;
     if !verified.is_go_form() {
         return Err("the trust server would write it differently".to_owned());
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::http::{Deadline, TOTAL};
 use crate::image::Image;
 use crate::notary::{Notary, NotaryError, Which};
-use crate::reader::{Freshness, Reader, View};
+use crate::reader::{self, Freshness, View};
 
 /// How many versions back the last published one is looked for. Each is one that was signed here and never sent.
 const LOOK_BACK: u64 = 64;
@@ -25,15 +25,13 @@ pub(super) type Given = BTreeMap<u64, Sha256Digest>;
 /// The server's current documents, verified as every reader does at the time `now`; `None` if it has none of this
 /// repository. What only the cache knows is no ground to sign on.
 pub(super) async fn current(ctx: &Ctx, image: &Image, now: Instant) -> Result<Option<View>, Error> {
-    let (notary, pins) = (ctx.notary(image)?, ctx.pins()?);
-    let reader = Reader { notary: &notary, trust_dir: &ctx.trust_dir, pins: &pins, now, out: &ctx.out };
-    let view = match reader.read().await {
+    let view = match reader::read_at(ctx, image, now).await {
         Ok(view) => view,
         Err(error) if error.reason == Reason::NoTrustData => return Ok(None),
         Err(error) => return Err(error),
     };
     let Freshness::Cache(why) = &view.freshness else { return Ok(Some(view)) };
-    let cap = limits::file_bytes(&RoleName::Root);
+    let (notary, cap) = (ctx.notary(image)?, limits::file_bytes(&RoleName::Root));
     match notary.file(&RoleName::Root, Which::Current, cap, Deadline::after(TOTAL)).await {
         Err(NotaryError::NoTrustData { .. }) => Ok(None),
         _ => Err(Error::new(

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use touchmark_tuf::{
-    Instant, Pin, Ring, RoleName, RootSource, TrustError, Trusted, Unverified, Version, Wanted, limits,
+    CheckSignature, Pin, RoleName, RootSource, TrustError, Trusted, Unverified, Version, Wanted, limits,
 };
 
 use super::view::View;
-use super::{Freshness, Ground};
+use super::{Freshness, Ground, Reader};
+use crate::checked::Checked;
 use crate::http::Deadline;
-use crate::notary::{Notary, NotaryError, Which};
+use crate::notary::{NotaryError, Which};
 use crate::trust_dir::Files;
 
 /// The most that all files of one read may have together, in bytes.
@@ -59,10 +60,9 @@ pub(super) struct Start<'a> {
 
 /// One read under way.
 pub(super) struct Session<'a> {
-    notary: &'a Notary,
+    reader: &'a Reader<'a>,
     before: &'a Files,
     start: Start<'a>,
-    now: Instant,
     deadline: Deadline,
     trusted: Trusted,
     freshness: Freshness,
@@ -73,28 +73,28 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     /// The first root: the cached one, else the server's.
     pub(super) async fn start(
-        notary: &'a Notary,
+        reader: &'a Reader<'a>,
         before: &'a Files,
         start: Start<'a>,
-        now: Instant,
         deadline: Deadline,
     ) -> Result<Self, ReadError> {
         let served;
         let file = match before.get(&RoleName::Root) {
             Some(kept) => kept,
             None => {
-                served = notary.file(&RoleName::Root, Which::Current, limits::ROOT_BYTES, deadline).await?;
+                served =
+                    reader.notary.file(&RoleName::Root, Which::Current, limits::ROOT_BYTES, deadline).await?;
                 &served
             }
         };
         // A kept root has to fit a pin too: the answer must not depend on what the cache has.
         let source = RootSource::First { file, pin: start.pin };
-        let mut trusted = Trusted::start(notary.gun(), source, Arc::new(Ring))?;
+        let mut trusted = Trusted::start(reader.notary.gun(), source, checker(reader))?;
         for (role, file) in before.iter().filter(|(role, _)| **role != RoleName::Root) {
             trusted.remember(role, file);
         }
         let (freshness, broken) = (Freshness::Server, Vec::new());
-        Ok(Self { notary, before, start, now, deadline, trusted, freshness, broken, fetched: 0 })
+        Ok(Self { reader, before, start, deadline, trusted, freshness, broken, fetched: 0 })
     }
 
     /// Everything below the root, with one refresh of the root where that may help.
@@ -111,19 +111,19 @@ impl<'a> Session<'a> {
         }
         if matches!(self.start.pin, Pin::KeyIds(_)) {
             let source = RootSource::First { file: self.trusted.root().file(), pin: self.start.pin };
-            Trusted::start(self.notary.gun(), source, Arc::new(Ring))?;
+            Trusted::start(self.reader.notary.gun(), source, checker(self.reader))?;
         }
         Ok(View {
             trusted: self.trusted,
             ground: self.start.ground,
             freshness: self.freshness,
             broken: self.broken,
-            server: self.notary.server().clone(),
+            server: self.reader.notary.server().clone(),
         })
     }
 
     async fn below_root(&mut self) -> Result<(), ReadError> {
-        self.trusted.check_root(self.now)?;
+        self.trusted.check_root(self.reader.now)?;
         self.timestamp().await?;
         loop {
             let wanted = self.trusted.wanted();
@@ -131,8 +131,8 @@ impl<'a> Session<'a> {
             let Some(next) = wanted.iter().find(open).cloned() else { break };
             let file = self.listed(&next).await?;
             let taken = match &next.role {
-                RoleName::Snapshot => self.trusted.snapshot(&file, self.now),
-                role => self.trusted.targets(role, &file, self.now),
+                RoleName::Snapshot => self.trusted.snapshot(&file, self.reader.now),
+                role => self.trusted.targets(role, &file, self.reader.now),
             };
             match (taken, decides(&next.role)) {
                 (Ok(()), _) => {}
@@ -152,13 +152,13 @@ impl<'a> Session<'a> {
     async fn timestamp(&mut self) -> Result<(), ReadError> {
         let patience = self.deadline.within(TIMESTAMP_PATIENCE);
         let role = RoleName::Timestamp;
-        let answer = self.notary.file(&role, Which::Current, limits::TIMESTAMP_BYTES, patience).await;
+        let answer = self.reader.notary.file(&role, Which::Current, limits::TIMESTAMP_BYTES, patience).await;
         match (answer, self.before.get(&role)) {
-            (Ok(file), _) => Ok(self.trusted.timestamp(&file, self.now)?),
+            (Ok(file), _) => Ok(self.trusted.timestamp(&file, self.reader.now)?),
             (Err(server), Some(kept))
                 if server.is_absence() || matches!(server, NotaryError::NotFound { .. }) =>
             {
-                match self.trusted.timestamp(kept, self.now) {
+                match self.trusted.timestamp(kept, self.reader.now) {
                     Ok(()) => self.freshness = Freshness::Cache(server.to_string()),
                     Err(cache) => return Err(ReadError::Stale { server, cache }),
                 }
@@ -181,7 +181,7 @@ impl<'a> Session<'a> {
             return Err(ReadError::TooMuch { limit: ALL_BYTES });
         }
         let cap = limits::file_bytes(role).min(usize::try_from(*length).unwrap_or(usize::MAX));
-        match self.notary.file(role, Which::Digest(*sha256), cap, self.deadline).await {
+        match self.reader.notary.file(role, Which::Digest(*sha256), cap, self.deadline).await {
             Err(NotaryError::NotFound { what, .. }) => Err(ReadError::Withheld { what }),
             other => Ok(other?),
         }
@@ -191,11 +191,12 @@ impl<'a> Session<'a> {
     /// server is not there.
     async fn refresh_root(&mut self, because: ReadError) -> Result<(), ReadError> {
         let role = RoleName::Root;
-        let newest = match self.notary.file(&role, Which::Current, limits::ROOT_BYTES, self.deadline).await {
-            Ok(file) => file,
-            Err(cause) if cause.is_absence() => return Err(because),
-            Err(cause) => return Err(cause.into()),
-        };
+        let newest =
+            match self.reader.notary.file(&role, Which::Current, limits::ROOT_BYTES, self.deadline).await {
+                Ok(file) => file,
+                Err(cause) if cause.is_absence() => return Err(because),
+                Err(cause) => return Err(cause.into()),
+            };
         let Some(target) = version_of(&newest) else {
             return Ok(self.trusted.advance_root(&newest)?); // says what is wrong with it
         };
@@ -203,7 +204,12 @@ impl<'a> Session<'a> {
             if target.get() - next.get() > ROOT_CHAIN {
                 return Err(TrustError::RootGap { have: self.trusted.root().version, got: target }.into());
             }
-            match self.notary.file(&role, Which::Version(next), limits::ROOT_BYTES, self.deadline).await {
+            match self
+                .reader
+                .notary
+                .file(&role, Which::Version(next), limits::ROOT_BYTES, self.deadline)
+                .await
+            {
                 Ok(file) => {
                     let before = self.trusted.root().version;
                     self.trusted.advance_root(&file)?;
@@ -217,6 +223,10 @@ impl<'a> Session<'a> {
         }
         Ok(self.trusted.advance_root(&newest)?)
     }
+}
+
+fn checker(reader: &Reader<'_>) -> Arc<dyn CheckSignature + Send + Sync> {
+    Arc::<Checked>::clone(reader.checked)
 }
 
 /// Whose word a pull goes by; the others are shown only.
