@@ -19,6 +19,7 @@ use touchmark_tuf::{
     Trusted, Verified, Version,
 };
 
+use crate::cmd::audit::{self, Head};
 use crate::context::Ctx;
 use crate::daemon::{Daemon, DocumentToSign, LastDocument, SignJob, SignedJob};
 use crate::error::Error;
@@ -94,6 +95,19 @@ enum Attempt {
     Displaced(Vec<TargetChange>),
 }
 
+/// What server and daemon have of a repository: what an attempt goes by. `None`: the server has nothing of it.
+#[derive(Debug)]
+pub struct Sight(Option<Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    last: Vec<LastDocument>,
+    view: View,
+    ring: Keyring,
+    /// What the daemon has signed under which version.
+    given: BTreeMap<RoleName, server::Given>,
+}
+
 /// What has to be signed and sent for one goal.
 struct Work {
     sign: Vec<(Signing, Targets, Base)>,
@@ -121,17 +135,53 @@ impl<'a> Publisher<'a> {
     /// `NO_TRUST_DATA` for a repository without any; `KEY_UNKNOWN`; the daemon's refusal; the server's; after
     /// several lost races `PUBLISH_CONFLICT`. What was signed is kept by the daemon.
     pub async fn run(&self, goal: &Goal) -> Result<Report, Error> {
+        self.run_from(None, goal).await
+    }
+
+    /// The same, beginning with what [`Publisher::look`] saw a moment ago.
+    ///
+    /// # Errors
+    /// As [`Publisher::run`].
+    pub async fn run_from(&self, sight: Option<Result<Sight, Error>>, goal: &Goal) -> Result<Report, Error> {
         let mut report = Report::default();
-        let done = self.attempts(goal.clone(), &mut report).await;
+        let done = self.attempts(sight, goal.clone(), &mut report).await;
         done.map_err(|error| send::unfinished(self.image, report.fate, error))?;
         Ok(report)
     }
 
-    async fn attempts(&self, goal: Goal, report: &mut Report) -> Result<(), Error> {
+    /// Looks at what server and daemon have; nothing of it changes by that.
+    ///
+    /// # Errors
+    /// As [`Publisher::run`].
+    pub async fn look(&self, goal: &Goal) -> Result<Sight, Error> {
+        // First of all: what the daemon knows to be published must be on the server that is read after it. So must
+        // whatever the daemon gave out until now be in its ledger.
+        let last = self.last().await?;
+        let (view, keys, given) =
+            futures_util::join!(self.current(goal, &last), self.daemon.key_list(), self.given());
+        let Some(view) = view? else { return Ok(Sight(None)) };
+        let ring = Keyring::of(self.image.gun(), &keys?);
+        Ok(Sight(Some(Seen { last, view, ring, given: given? })))
+    }
+
+    async fn attempts(
+        &self,
+        mut first: Option<Result<Sight, Error>>,
+        goal: Goal,
+        report: &mut Report,
+    ) -> Result<(), Error> {
         let mut goals = vec![goal];
         for attempt in 0..ATTEMPTS {
             let Some(goal) = goals.last() else { return Ok(()) };
-            match self.attempt(goal, report).await {
+            let sight = match first.take() {
+                Some(sight) => sight,
+                None => self.look(goal).await,
+            };
+            let ended = match sight {
+                Ok(sight) => self.attempt(goal, sight, report).await,
+                Err(cause) => Err(cause),
+            };
+            match ended {
                 Ok(Attempt::Done) => {
                     goals.pop();
                     continue;
@@ -154,15 +204,12 @@ impl<'a> Publisher<'a> {
         Err(Error::new(Reason::PublishConflict, message))
     }
 
-    async fn attempt(&self, goal: &Goal, report: &mut Report) -> Result<Attempt, Error> {
-        let last = self.last().await?;
-        let Some(view) = self.current(goal, &last).await? else {
+    async fn attempt(&self, goal: &Goal, sight: Sight, report: &mut Report) -> Result<Attempt, Error> {
+        let Some(Seen { last, view, ring, given }) = sight.0 else {
             self.send_first(goal, report).await?;
             return Ok(Attempt::Begun);
         };
         let trusted = &view.trusted;
-        let ring = Keyring::of(self.image.gun(), &self.daemon.key_list().await?);
-        let given = self.given().await?;
         if *goal != Goal::Publish
             && let Some(sent) = self.send_waiting(&view, &last, &ring, &given, report).await?
         {
@@ -174,7 +221,7 @@ impl<'a> Publisher<'a> {
         }
         let mut files = self.sign(&work, &view, &last, report).await?;
         self.add_snapshot(&ring, Some(trusted), &last, &mut files, trusted.root(), report).await?;
-        if send::send(&self.notary, files.clone(), &mut report.fate).await? == Sent::Conflict {
+        if self.send(&files, report.audit.as_ref(), &mut report.fate).await? == Sent::Conflict {
             return Ok(Attempt::Lost);
         }
         report.sent(files.iter().map(|(role, _)| role.clone()));
@@ -213,7 +260,7 @@ impl<'a> Publisher<'a> {
         // What waits is not what is wanted, unless an earlier attempt signed that.
         let mut others = Fate::Unsigned;
         let fate = if report.fate == Fate::Unsigned { &mut others } else { &mut report.fate };
-        if send::send(&self.notary, files.clone(), fate).await? == Sent::Taken {
+        if self.send(&files, report.audit.as_ref(), fate).await? == Sent::Taken {
             report.sent(files.iter().map(|(role, _)| role.clone()));
             let theirs = self.overwritten(&work, trusted, &files, given).await?;
             if !theirs.is_empty() {
@@ -221,6 +268,22 @@ impl<'a> Publisher<'a> {
             }
         }
         Ok(Some(Attempt::Begun))
+    }
+
+    /// Sends files. Meanwhile the head of the daemon's record is kept here: the disk need not be waited for by itself.
+    async fn send(
+        &self,
+        files: &Files,
+        head: Option<&(u64, String)>,
+        fate: &mut Fate,
+    ) -> Result<Sent, Error> {
+        let head = head.and_then(|(seq, hash)| Head::parse(&format!("{seq}:{hash}")).ok());
+        let keep = async {
+            if let Some(head) = &head {
+                audit::remember(self.ctx, self.daemon, head).await;
+            }
+        };
+        futures_util::join!(send::send(&self.notary, files.clone(), fate), keep).0
     }
 
     /// The server takes any higher version. Where ours skipped some (the server lost them, or another program had several

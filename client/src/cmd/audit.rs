@@ -70,7 +70,7 @@ async fn verify(ctx: &Ctx, daemon: &Daemon, expect: Option<&str>) -> Result<(), 
     for signed in &signed {
         check_signed(&rows, signed)?;
     }
-    remember(ctx, daemon, &head);
+    remember(ctx, daemon, &head).await;
     let text = format!(
         "{} rows, unbroken; {} signed heads; the head is {}:{}",
         rows.len(),

@@ -33,7 +33,7 @@ pub async fn run(ctx: &Ctx, args: InitArgs) -> Result<(), Error> {
 pub async fn initialise(ctx: &Ctx, daemon: &Daemon, image: &Image, choice: Choice) -> Result<(), Error> {
     let spares = choice.roots.len();
     let report = Publisher::new(ctx, daemon, image).await?.init(&choice).await?;
-    told(ctx, daemon, &report);
+    told(ctx, &report);
     if spares < 2 {
         ctx.out.warn(&format!(
             "{} has one root key: if its token is lost, the repository cannot be kept. `--root` takes spares.",

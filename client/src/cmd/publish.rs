@@ -18,7 +18,7 @@ pub async fn run(ctx: &Ctx, args: PublishArgs) -> Result<(), Error> {
     let image = Image::parse(&args.image)?;
     let daemon = Daemon::connect(ctx, Prompter::from_args(&args.pin)).await?;
     let report = Publisher::new(ctx, &daemon, &image).await?.run(&Goal::Publish).await?;
-    told(ctx, &daemon, &report);
+    told(ctx, &report);
     let roles = report.published.iter().map(ToString::to_string).collect::<Vec<_>>();
     let text = if roles.is_empty() {
         format!("Nothing to publish: the server has all that was signed for {}", image.gun())

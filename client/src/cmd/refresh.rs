@@ -20,7 +20,7 @@ pub async fn run(ctx: &Ctx, args: RefreshArgs) -> Result<(), Error> {
     let publisher = Publisher::new(ctx, &daemon, &image).await?;
     let due = if args.all { Due::All } else { Due::Before(ctx.now.plus(DUE)) };
     let report = publisher.run(&Goal::Refresh(due)).await?;
-    told(ctx, &daemon, &report);
+    told(ctx, &report);
     let roles = report.published.iter().map(ToString::to_string).collect::<Vec<_>>();
     let text = if roles.is_empty() {
         format!("Nothing of {} is due; --all refreshes all the same", image.gun())

@@ -33,7 +33,7 @@ pub async fn run(ctx: &Ctx, args: RevokeArgs) -> Result<(), Error> {
     }
     let changes = tags.iter().map(|name| TargetChange::Remove { name: name.clone() }).collect();
     let report = publisher.run(&Goal::Apply(changes)).await?;
-    told(ctx, &daemon, &report);
+    told(ctx, &report);
     if report.published.is_empty() {
         let what = tags.iter().map(|tag| format!("{}:{tag}", image.gun())).collect::<Vec<_>>().join(", ");
         return Err(Error::new(Reason::TagNotSigned, format!("{what} is not signed by a key held here"))

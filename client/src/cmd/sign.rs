@@ -5,17 +5,18 @@ use serde_json::json;
 use touchmark_proto::reason::Reason;
 use touchmark_tuf::{Sha256Digest, Target, TargetChange, TargetName, shown};
 
-use super::audit;
 use crate::args::SignArgs;
 use crate::context::Ctx;
 use crate::daemon::Daemon;
 use crate::error::Error;
 use crate::image::Image;
 use crate::prompt::Prompter;
-use crate::publish::{Goal, Publisher, Report};
-use crate::registry::Reference;
+use crate::publish::{Goal, Publisher, Report, Sight};
+use crate::registry::{Reference, Registry};
 
-/// One repository of a command line: its image, and what its tags stand for.
+/// One repository of a command line: its image, and what its tags stand for; nothing yet where the registry is to say.
+type Named = (Image, BTreeMap<TargetName, Option<Target>>);
+/// The same, once it has said so.
 type Wanted = (Image, BTreeMap<TargetName, Target>);
 
 /// Signs the tags.
@@ -24,11 +25,16 @@ type Wanted = (Image, BTreeMap<TargetName, Target>);
 /// `TAG_NOT_FOUND`, `NO_TRUST_DATA`, the daemon's or a server's refusal. With several repositories the first error
 /// ends the command; what was published before it stays.
 pub async fn run(ctx: &Ctx, args: SignArgs) -> Result<(), Error> {
-    let wanted = wanted(ctx, &args).await?;
-    let daemon = Daemon::connect(ctx, Prompter::from_args(&args.pin)).await?;
+    let named = named(&args)?;
+    let first = named.values().next().map(|(image, _)| image.clone());
+    // Registry, trust server and daemon know nothing of each other, so all are asked at once.
+    let (wanted, begun) =
+        futures_util::join!(found(ctx, named), begin(ctx, Prompter::from_args(&args.pin), first));
+    let wanted = wanted?;
+    let (daemon, mut sight) = begun?;
     let (mut lines, mut documents) = (Vec::new(), Vec::new());
-    for (image, targets) in wanted.into_values() {
-        let report = sign(ctx, &daemon, &image, &targets).await?;
+    for (image, targets) in wanted {
+        let report = sign_from(ctx, &daemon, &image, sight.take(), &targets).await?;
         for (tag, target) in &targets {
             lines.push(format!("Successfully signed {}:{tag}", image.gun()));
             documents.push(json!({
@@ -42,6 +48,24 @@ pub async fn run(ctx: &Ctx, args: SignArgs) -> Result<(), Error> {
     ctx.out.answer(&lines.join("\n"), &json!({ "signed": documents }))
 }
 
+/// Connects to the daemon, and looks at what it and the trust server have of the first repository. What goes wrong with
+/// that is said when its turn comes.
+async fn begin(
+    ctx: &Ctx,
+    prompter: Prompter,
+    first: Option<Image>,
+) -> Result<(Daemon, Option<Result<Sight, Error>>), Error> {
+    let daemon = Daemon::connect(ctx, prompter).await?;
+    let sight = match &first {
+        Some(image) => match Publisher::new(ctx, &daemon, image).await {
+            Ok(publisher) => Some(publisher.look(&Goal::Apply(Vec::new())).await),
+            Err(refused) => Some(Err(refused)),
+        },
+        None => None,
+    };
+    Ok((daemon, sight))
+}
+
 /// Signs and publishes tags of one repository; says what else goes out with them.
 ///
 /// # Errors
@@ -52,30 +76,35 @@ pub async fn sign(
     image: &Image,
     targets: &BTreeMap<TargetName, Target>,
 ) -> Result<Report, Error> {
+    sign_from(ctx, daemon, image, None, targets).await
+}
+
+async fn sign_from(
+    ctx: &Ctx,
+    daemon: &Daemon,
+    image: &Image,
+    sight: Option<Result<Sight, Error>>,
+    targets: &BTreeMap<TargetName, Target>,
+) -> Result<Report, Error> {
     let changes =
         targets.iter().map(|(name, target)| TargetChange::Set { name: name.clone(), target: target.clone() });
     let publisher = Publisher::new(ctx, daemon, image).await?;
-    let report = publisher.run(&Goal::Apply(changes.collect())).await?;
-    told(ctx, daemon, &report);
+    let report = publisher.run_from(sight, &Goal::Apply(changes.collect())).await?;
+    told(ctx, &report);
     Ok(report)
 }
 
-/// Says what the daemon understood, and keeps the audit head.
-pub fn told(ctx: &Ctx, daemon: &Daemon, report: &Report) {
+/// Says what the daemon understood.
+pub fn told(ctx: &Ctx, report: &Report) {
     if report.lost > 0 {
         ctx.out.say(&format!("Others published first ({} times); built on theirs.", report.lost));
     }
     for difference in &report.differences {
         ctx.out.detail(&format!("signed: {}", shown(difference)));
     }
-    if let Some((seq, hash)) = &report.audit
-        && let Ok(head) = audit::Head::parse(&format!("{seq}:{hash}"))
-    {
-        audit::remember(ctx, daemon, &head);
-    }
 }
 
-async fn wanted(ctx: &Ctx, args: &SignArgs) -> Result<BTreeMap<String, Wanted>, Error> {
+fn named(args: &SignArgs) -> Result<BTreeMap<String, Named>, Error> {
     let given = match (&args.digest, args.size) {
         (Some(digest), Some(size)) if args.images.len() == 1 => {
             let digest =
@@ -85,26 +114,40 @@ async fn wanted(ctx: &Ctx, args: &SignArgs) -> Result<BTreeMap<String, Wanted>, 
         (None, None) => None,
         _ => return Err(Error::usage("--digest and --size go together, with one IMAGE:TAG")),
     };
-    let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+    let mut named: BTreeMap<String, Named> = BTreeMap::new();
     for written in &args.images {
         let image = Image::parse(written)?;
         let tag = image.required_tag()?.clone();
-        let target = match &given {
-            Some(target) => target.clone(),
-            None => found(ctx, &image, &tag).await?,
-        };
-        let (_, targets) = wanted.entry(image.gun().to_string()).or_insert_with(|| (image, BTreeMap::new()));
-        targets.insert(tag, target);
+        let (_, tags) = named.entry(image.gun().to_string()).or_insert_with(|| (image, BTreeMap::new()));
+        tags.insert(tag, given.clone());
+    }
+    Ok(named)
+}
+
+/// All tags as the registry has them, before anything is signed.
+async fn found(ctx: &Ctx, named: BTreeMap<String, Named>) -> Result<Vec<Wanted>, Error> {
+    let mut wanted = Vec::new();
+    for (image, tags) in named.into_values() {
+        let registry = ctx.registry(&image);
+        let mut targets = BTreeMap::new();
+        for (tag, given) in tags {
+            let target = match given {
+                Some(target) => target,
+                None => in_registry(&registry, &image, &tag).await?,
+            };
+            targets.insert(tag, target);
+        }
+        wanted.push((image, targets));
     }
     Ok(wanted)
 }
 
 /// What the registry has under a tag: image or multi-arch index, by its digest over the bytes themselves.
-async fn found(ctx: &Ctx, image: &Image, tag: &TargetName) -> Result<Target, Error> {
-    let manifest = ctx.registry(image).manifest(&Reference::Tag(tag.clone())).await.map_err(|cause| {
+async fn in_registry(registry: &Registry, image: &Image, tag: &TargetName) -> Result<Target, Error> {
+    let manifest = registry.manifest(&Reference::Tag(tag.clone())).await.map_err(|cause| {
         let error = Error::from(cause);
         if error.reason == Reason::TagNotFound {
-            return error.hint(format!("push it first: touchmark push {image}"));
+            return error.hint(format!("push it first: touchmark push {}:{tag}", image.familiar()));
         }
         error
     })?;

@@ -91,7 +91,7 @@ impl Publisher<'_> {
     }
 
     async fn send_new(&self, files: Files, report: &mut Report) -> Result<Sent, Error> {
-        if send::send(&self.notary, files.clone(), &mut report.fate).await? == Sent::Conflict {
+        if self.send(&files, report.audit.as_ref(), &mut report.fate).await? == Sent::Conflict {
             return Ok(Sent::Conflict);
         }
         self.trust_root(&files);

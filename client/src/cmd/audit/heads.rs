@@ -60,9 +60,11 @@ pub(super) fn last(ctx: &Ctx, daemon: &Daemon) -> Result<Option<Head>, Error> {
 }
 
 /// Keeps a head. A reader without a writable trust folder goes without, and says so with `-v`.
-pub fn remember(ctx: &Ctx, daemon: &Daemon, head: &Head) {
+pub async fn remember(ctx: &Ctx, daemon: &Daemon, head: &Head) {
     let path = file(ctx, daemon);
-    if let Err(cause) = replace(&path, &format!("{}:{}\n", head.seq, head.hex())) {
+    let (to, line) = (path.clone(), format!("{}:{}\n", head.seq, head.hex()));
+    let writing = tokio::task::spawn_blocking(move || replace(&to, &line)).await;
+    if let Err(cause) = writing.unwrap_or_else(|gone| Err(std::io::Error::other(gone))) {
         ctx.out.detail(&format!("the audit head is not remembered: {}: {cause}", path.display()));
     }
 }
