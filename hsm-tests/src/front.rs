@@ -121,6 +121,7 @@ impl Front {
     }
 
     fn serve(&self, tcp: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
+        tcp.set_nodelay(true)?; // what is written apart would wait for an acknowledgement
         let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
         let mut stream = BufReader::new(StreamOwned::new(connection, tcp));
         let (line, headers) = head(&mut stream)?;

@@ -117,6 +117,7 @@ impl Hostile {
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for tcp in listener.incoming().flatten() {
+                tcp.set_nodelay(true).ok(); // what is written apart would wait for an acknowledgement
                 let (talk, script, state) = (Arc::clone(&talk), Arc::clone(&script), Arc::clone(&shared));
                 std::thread::spawn(move || talk(tcp, &script, &state));
             }

@@ -56,6 +56,7 @@ impl<'a> Request<'a> {
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (host, port) = authority.rsplit_once(':').expect("a URL with its port");
         let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port.parse().expect("a port number")))?;
+        tcp.set_nodelay(true)?; // head and body are written apart: the second would wait for an acknowledgement
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
         let head = self.head(authority, path);
