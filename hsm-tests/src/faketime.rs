@@ -1,5 +1,5 @@
-//! A wall clock that jumps, for single programs: libfaketime, told anew what time it is while they run. Monotonic time,
-//! which timeouts go by, and the times of files stay as they are.
+//! Other clocks for single programs, by libfaketime: a wall clock that jumps while they run (monotonic time, which
+//! timeouts go by, stays as it is), or time that passes faster. The times of files stay as they are.
 
 use std::path::PathBuf;
 
@@ -40,12 +40,9 @@ impl FakeClock {
     /// When the library is not installed.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
-        let found = LIBRARIES.map(PathBuf::from).into_iter().find(|file| file.is_file());
-        let library =
-            found.expect("libfaketime is not installed; scripts/install.sh installs what the tests need");
         let file = self.place.join("clock");
         [
-            ("LD_PRELOAD", library.display().to_string()),
+            ("LD_PRELOAD", library()),
             ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
@@ -54,4 +51,22 @@ impl FakeClock {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
     }
+}
+
+/// The environment of a program for which time passes so many times as fast: its clocks, and whatever it waits for.
+///
+/// # Panics
+/// When the library is not installed.
+#[must_use]
+pub fn faster(times: u32) -> Vec<(String, String)> {
+    [("LD_PRELOAD", library()), ("FAKETIME", format!("+0 x{times}")), ("NO_FAKE_STAT", "1".to_owned())]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+}
+
+fn library() -> String {
+    let found = LIBRARIES.map(PathBuf::from).into_iter().find(|file| file.is_file());
+    let library =
+        found.expect("libfaketime is not installed; scripts/install.sh installs what the tests need");
+    library.display().to_string()
 }
