@@ -13,7 +13,7 @@ pub const READY: Duration = Duration::from_secs(60);
 /// How long a program may take to end after SIGTERM before it is killed.
 const END: Duration = Duration::from_secs(15);
 /// Between two looks at something that cannot be waited for.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A running program. Dropped, it is asked to end (SIGTERM), then killed.
 #[derive(Debug)]

@@ -29,20 +29,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let ca = Arc::new(Ca::new());
-        let notary = Notary::start(&ca);
-        Self::of(ca, notary)
+        Self::of(Notary::start)
     }
 
     /// The same with a Notary whose backups can be restored.
     pub(crate) fn on_database() -> Self {
-        let ca = Arc::new(Ca::new());
-        let notary = Notary::start_on_database(&ca);
-        Self::of(ca, notary)
+        Self::of(Notary::start_on_database)
     }
 
-    fn of(ca: Arc<Ca>, notary: Notary) -> Self {
-        let (registry, daemon) = (Registry::start(), Daemon::dev());
+    fn of(start_notary: impl FnOnce(&Ca) -> Notary + Send) -> Self {
+        let ca = Arc::new(Ca::new());
+        let (notary, registry, daemon) = std::thread::scope(|all| {
+            let notary = all.spawn(|| start_notary(&ca));
+            let registry = all.spawn(Registry::start);
+            let daemon = Daemon::dev();
+            (notary.join().unwrap(), registry.join().unwrap(), daemon)
+        });
         let front = Front::before(notary.url(), Arc::clone(&ca));
         let mut home = Home::new();
         home.trust_tls_of(&notary.host(), notary.ca_pem());
