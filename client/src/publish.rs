@@ -154,12 +154,29 @@ impl<'a> Publisher<'a> {
     /// # Errors
     /// As [`Publisher::run`].
     pub async fn look(&self, goal: &Goal) -> Result<Sight, Error> {
-        // First of all: what the daemon knows to be published must be on the server that is read after it. So must
-        // whatever the daemon gave out until now be in its ledger.
-        let last = self.last().await?;
-        let (view, keys, given) =
-            futures_util::join!(self.current(goal, &last), self.daemon.key_list(), self.given());
-        let Some(view) = view? else { return Ok(Sight(None)) };
+        self.look_with(goal, glance(self.ctx, self.image)).await
+    }
+
+    /// The same, with a [`glance`] at the server that may have begun earlier.
+    ///
+    /// # Errors
+    /// As [`Publisher::run`].
+    pub async fn look_with(
+        &self,
+        goal: &Goal,
+        glance: impl Future<Output = Result<Option<View>, Error>>,
+    ) -> Result<Sight, Error> {
+        let had = async {
+            // Whatever the daemon gave out until now must be in its ledger.
+            let last = self.last().await?;
+            let (keys, given) = futures_util::join!(self.daemon.key_list(), self.given());
+            Ok::<_, Error>((last, keys, given))
+        };
+        let (had, early) = futures_util::join!(had, glance);
+        let (last, keys, given) = had?;
+        // What the daemon knows may have been published after the server was read.
+        let view = if is_enough(&early, &last) { early? } else { self.current(goal, &last).await? };
+        let Some(view) = view else { return Ok(Sight(None)) };
         let ring = Keyring::of(self.image.gun(), &keys?);
         Ok(Sight(Some(Seen { last, view, ring, given: given? })))
     }
@@ -279,6 +296,7 @@ impl<'a> Publisher<'a> {
     ) -> Result<Sent, Error> {
         let head = head.and_then(|(seq, hash)| Head::parse(&format!("{seq}:{hash}")).ok());
         let keep = async {
+            tokio::task::yield_now().await; // the request first: a thread takes its time to start
             if let Some(head) = &head {
                 audit::remember(self.ctx, self.daemon, head).await;
             }
@@ -524,6 +542,31 @@ impl<'a> Publisher<'a> {
         files.push((RoleName::Snapshot, file));
         note(report, signed);
         Ok(())
+    }
+}
+
+/// Reads what the server has of an image's repository, for [`Publisher::look_with`].
+///
+/// # Errors
+/// As [`Publisher::run`].
+pub async fn glance(ctx: &Ctx, image: &Image) -> Result<Option<View>, Error> {
+    server::current(ctx, image, ctx.now).await
+}
+
+/// Whether what was read of the server is as good as if it had been read after `last`: it has everything that the daemon
+/// may know to be published. What has expired can be read in another way.
+fn is_enough(early: &Result<Option<View>, Error>, last: &[LastDocument]) -> bool {
+    match early {
+        Ok(Some(view)) => last.iter().all(|last| match last.role {
+            RoleName::Root => last.version <= view.trusted.root().version().get(),
+            RoleName::Targets | RoleName::Delegation(_) => view
+                .trusted
+                .document(&last.role)
+                .is_some_and(|document| last.version <= document.version().get()),
+            RoleName::Snapshot | RoleName::Timestamp => true,
+        }),
+        Ok(None) => last.is_empty(),
+        Err(cause) => cause.reason != Reason::Expired,
     }
 }
 

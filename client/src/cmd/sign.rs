@@ -1,6 +1,8 @@
 //! `sign`: signs what the registry has under each tag, one document a repository.
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready, select};
 use serde_json::json;
 use touchmark_proto::reason::Reason;
 use touchmark_tuf::{Sha256Digest, Target, TargetChange, TargetName, shown};
@@ -11,7 +13,7 @@ use crate::daemon::Daemon;
 use crate::error::Error;
 use crate::image::Image;
 use crate::prompt::Prompter;
-use crate::publish::{Goal, Publisher, Report, Sight};
+use crate::publish::{Goal, Publisher, Report, Sight, glance};
 use crate::registry::{Reference, Registry};
 
 /// One repository of a command line: its image, and what its tags stand for; nothing yet where the registry is to say.
@@ -55,15 +57,17 @@ async fn begin(
     prompter: Prompter,
     first: Option<Image>,
 ) -> Result<(Daemon, Option<Result<Sight, Error>>), Error> {
-    let daemon = Daemon::connect(ctx, prompter).await?;
-    let sight = match &first {
-        Some(image) => match Publisher::new(ctx, &daemon, image).await {
-            Ok(publisher) => Some(publisher.look(&Goal::Apply(Vec::new())).await),
-            Err(refused) => Some(Err(refused)),
-        },
-        None => None,
+    let Some(image) = &first else { return Ok((Daemon::connect(ctx, prompter).await?, None)) };
+    let connecting = std::pin::pin!(Daemon::connect(ctx, prompter));
+    let (daemon, glance) = match select(connecting, Box::pin(glance(ctx, image))).await {
+        Either::Left((daemon, glance)) => (daemon?, glance.left_future()),
+        Either::Right((seen, connecting)) => (connecting.await?, ready(seen).right_future()),
     };
-    Ok((daemon, sight))
+    let sight = match Publisher::new(ctx, &daemon, image).await {
+        Ok(publisher) => publisher.look_with(&Goal::Apply(Vec::new()), glance).await,
+        Err(refused) => Err(refused),
+    };
+    Ok((daemon, Some(sight)))
 }
 
 /// Signs and publishes tags of one repository; says what else goes out with them.

@@ -1,6 +1,7 @@
 //! The documents that a new one would be made from: damaged, too old, replayed, overtaken.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hsm_tests::cli::{Cli, shipped, tool};
@@ -134,6 +135,28 @@ fn a_server_that_went_back_is_told_so_and_what_it_lost_comes_back_when_somebody_
     assert_eq!(world.tags(&app), ["1", "2", "3"]);
     let after = world.picture(&app);
     assert_eq!((&after["ledger"], &after["server targets"]), (&before["ledger"], &before["server targets"]));
+}
+
+/// Daemon and server are read at the same time; what the daemon knows must be on the server that is built upon.
+#[test]
+fn what_was_published_while_the_server_was_read_is_read_again_and_is_no_lost_race() {
+    let (world, app) = World::with("app");
+    let old = world.served(&app, "timestamp.json");
+    world.touchmark(&["sign", &format!("{app}:2")]).ok();
+    world.push("app", "3");
+    let was_read = AtomicBool::new(false);
+    world.front.rule(move |request| {
+        let old = old.clone();
+        if request.ends_with("/timestamp.json") && !was_read.swap(true, Ordering::SeqCst) {
+            return Way::Change(Arc::new(move |_| old.clone()));
+        }
+        Way::Pass
+    });
+    // Somebody who has nothing cached yet, so that the old one is no rollback.
+    let fresh = world.home.path().join("fresh");
+    let sign = world.touchmark(&["sign", &format!("{app}:3"), "--trust-dir"]).arg(fresh);
+    drop(sign.ok().says("Successfully signed").says_nothing_of("Others published first"));
+    assert_eq!(world.tags(&app), ["1", "2", "3"]);
 }
 
 /// A repository that `notary` made and whose targets key the daemon has too.
