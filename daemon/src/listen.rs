@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 pub use bind::{Bound, Place, activated};
 pub use directory::Directory;
 pub use error::ListenError;
-pub use folder::{Opening, prepare};
+pub use folder::{Opening, foresee, prepare};
 pub use outlet::Outlet;
 pub use peer::{Peer, Peers};
 pub use preface::Preface;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use touchmarkd::args::{Check, Cli, Command, Run};
 use touchmarkd::clock::SystemClock;
 use touchmarkd::config::{Config, Surroundings, SystemAccounts};
 use touchmarkd::harden::{self, Hardening};
-use touchmarkd::listen::{Caps, ListenError, Opening, Place, activated};
+use touchmarkd::listen::{Caps, ListenError, Opening, Place, activated, foresee};
 use touchmarkd::token::{HelperProgram, Limits};
 use touchmarkd::{check, dev, log, token};
 
@@ -73,10 +74,17 @@ fn checked(args: &Check, hardening: &Hardening) -> ExitCode {
             Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
                 Failure::Start(format!("cannot write to standard output: {cause}")).say()
             }
-            _ => ExitCode::SUCCESS,
+            _ => match foresee(config.socket.parent().unwrap_or(Path::new("/")), opening(&config)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => Failure::from(error).say(),
+            },
         },
         Err(error) => Failure::Config(error.to_string()).say(),
     }
+}
+
+fn opening(config: &Config) -> Opening {
+    config.socket_group.as_ref().map_or(Opening::Own, |group| Opening::Group(group.gid))
 }
 
 fn run(args: &Run, hardening: Hardening) -> Result<(), Failure> {
@@ -123,11 +131,8 @@ async fn serve(
     options: Options,
     handed: Option<std::os::unix::net::UnixListener>,
 ) -> Result<(), Failure> {
-    let place = Place {
-        path: config.socket.clone(),
-        opening: config.socket_group.as_ref().map_or(Opening::Own, |group| Opening::Group(group.gid)),
-        own_uid: options.surroundings.uid,
-    };
+    let place =
+        Place { path: config.socket.clone(), opening: opening(&config), own_uid: options.surroundings.uid };
     let kind = options.kind;
     let socket = |error: std::io::Error| Failure::Start(format!("the socket cannot be served: {error}"));
     // The path is ours before the state is opened: two daemons never meet in one state.

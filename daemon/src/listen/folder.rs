@@ -36,6 +36,24 @@ pub fn prepare(folder: &Path, opening: Opening, own_uid: u32) -> Result<(), List
     if !folder.exists() {
         make(folder, opening)?;
     }
+    inspect(folder, opening, own_uid)
+}
+
+/// Whether [`prepare`] would refuse a folder because others can reach into it. One that is missing will be made; whose it
+/// is, and who may enter it, is not ours to say: another user may run the daemon, and systemd may open the socket.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn foresee(folder: &Path, opening: Opening) -> Result<(), ListenError> {
+    let Ok(found) = fs::metadata(folder) else { return Ok(()) };
+    match inspect(folder, opening, found.uid()) {
+        Err(ListenError::Group { .. }) => Ok(()),
+        Err(ListenError::Mode { mode, .. }) if mode & WRITE_OTHERS == 0 => Ok(()),
+        other => other,
+    }
+}
+
+fn inspect(folder: &Path, opening: Opening, own_uid: u32) -> Result<(), ListenError> {
     let real = fs::canonicalize(folder).map_err(|e| ListenError::io("cannot find", folder, e))?;
     if real != folder {
         return Err(ListenError::Link { given: folder.to_path_buf(), real });

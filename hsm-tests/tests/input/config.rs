@@ -58,9 +58,13 @@ fn a_socket_folder_that_others_can_write_is_not_used() {
     let folder = place.folder("run");
     std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
     let config = format!("socket = \"{0}/run/s\"\nstate = \"{0}/state\"\n", place.path().display());
-    let ran = touchmarkd(&place, "run", &config).exits(1);
-    drop(ran.says(&folder.display().to_string()).says("chmod"));
+    let next = format!("{0} has mode 0777; type: chmod 0700 {0}", folder.display());
+    for command in ["check", "run"] {
+        drop(touchmarkd(&place, command, &config).exits(1).says(&next));
+    }
     assert!(!place.join("state").exists(), "nothing was made");
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).unwrap();
+    touchmarkd(&place, "check", &config).exits(0);
 }
 
 #[test]
