@@ -12,26 +12,31 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 built=$(realpath -m "${CARGO_TARGET_DIR:-target}/fuzz")
 mkdir -p "$built/logs" fuzz/artifacts
 
-# What `cargo fuzz` does on a nightly toolchain, less the sanitizer: counters at every edge, comparisons shown to the fuzzer.
+# What `cargo fuzz` does on a nightly toolchain, less the sanitizer: counters at every edge, comparisons shown to the
+# fuzzer.
 flags='-Cpasses=sancov-module'
 for one in level=4 inline-8bit-counters pc-table trace-compares; do flags+=" -Cllvm-args=-sanitizer-coverage-$one"; done
-RUSTFLAGS=$flags cargo build --profile fuzz -p touchmark-fuzz --features libfuzzer --bins --target "$host" --target-dir "$built" || exit 1
+RUSTFLAGS=$flags cargo build --profile fuzz -p touchmark-fuzz --features libfuzzer --bins \
+    --target "$host" --target-dir "$built" || exit 1
 
 run() { # TARGET: looks for inputs, then keeps the few that reach all the code that any of them reached
     local program="$built/$host/fuzz/$1" kept="fuzz/corpus/$1" found="$built/corpus/$1" status=0 line
     mkdir -p "$kept" "$found" "$built/merged"
     "$program" "$found" "$kept" -max_total_time="$seconds" -timeout="$timeout" -rss_limit_mb=1024 -max_len=8192 \
-        -use_value_profile=1 -artifact_prefix="fuzz/artifacts/$1-" -print_final_stats=1 >"$built/logs/$1.log" 2>&1 || status=$?
+        -use_value_profile=1 -artifact_prefix="fuzz/artifacts/$1-" -print_final_stats=1 \
+        >"$built/logs/$1.log" 2>&1 || status=$?
     local merged="$built/merged/$1"
     rm -rf "$merged" && mkdir "$merged"
     # By edges alone: how often each was passed makes a corpus ten times as large.
-    if "$program" -merge=1 -use_counters=0 -max_len=8192 "$merged" "$kept" "$found" >"$built/logs/$1.merge.log" 2>&1; then
+    if "$program" -merge=1 -use_counters=0 -max_len=8192 "$merged" "$kept" "$found" \
+        >"$built/logs/$1.merge.log" 2>&1; then
         trim "$merged"
         find "$kept" -type f -delete
         cp "$merged"/* "$kept"/
     fi
     line=$(grep -E '^#[0-9]+.*(DONE|pulse|REDUCE|NEW|RELOAD|INITED)' "$built/logs/$1.log" | tail -1)
-    printf '%-11s %s; kept %s files, %s bytes; end %s\n' "$1" "$line" "$(find "$kept" -type f | wc -l)" "$(cat "$kept"/* | wc -c)" "$status"
+    printf '%-11s %s; kept %s files, %s bytes; end %s\n' "$1" "$line" \
+        "$(find "$kept" -type f | wc -l)" "$(cat "$kept"/* | wc -c)" "$status"
     return "$status"
 }
 

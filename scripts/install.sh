@@ -7,32 +7,32 @@ set -euo pipefail
 # For which purpose, the package, what shows that it is there (a program or a file), and why it is needed.
 needs() {
     cat <<'LIST'
-quickstart  gcc                  cc                                         links Rust programs, compiles SQLite and ring
-quickstart  libc6-dev            /usr/include/stdlib.h                      the C library to link with
-quickstart  ca-certificates      /etc/ssl/certs/ca-certificates.crt         who vouches for servers on the internet
-quickstart  softhsm2             softhsm2-util                              a token in software: the root key lives on it
-quickstart  notary               notary-server                              the real Notary: server, signer and its own client
-quickstart  docker-registry      docker-registry                            the real registry
-quickstart  docker.io            dockerd                                    the real Docker Engine
-quickstart  docker.io            docker                                     Docker's own client, the independent judge
-test        opensc               pkcs11-tool                                looks at tokens from outside
-test        openssl              openssl                                    checks keys, certificates and signatures from outside
-test        gdb                  gcore                                      looks for keys in a dump of the daemon's memory
-test        strace               strace                                     makes writes and syncs fail, and ends a program between two of them
-test        faketime             faketime                                   a clock that jumps, for one program alone
-test        mount                mount                                      a small disk that can be full
-test        systemd              systemd-socket-activate                    hands the daemon a socket, as a service manager does
-test        mariadb-server-core  mariadbd                                   keeps what the Notary server has while that is killed
-test        swtpm                swtpm                                      a TPM in software
-test        libtpm2-pkcs11-1     /usr/lib/*/pkcs11/libtpm2_pkcs11.so        PKCS#11 on a TPM: the second kind of token
-test        libtss2-tcti-swtpm0  /usr/lib/*/libtss2-tcti-swtpm.so.0         the way from there to the TPM in software
-bench       openssh-client       ssh-agent                                  OpenSSH's agent, whose signatures are counted beside ours
-parsec      libclang-dev         /usr/lib/llvm-*/lib/libclang*.so*          reads headers for parsec
-parsec      cmake                cmake                                      builds a part of parsec
-kryoptic    libclang-dev         /usr/lib/llvm-*/lib/libclang*.so*          reads the headers of OpenSSL for kryoptic
-kryoptic    libssl-dev           /usr/include/openssl/ssl.h                 OpenSSL, which kryoptic computes with
-kryoptic    pkg-config           pkg-config                                 finds OpenSSL
-fuzz        g++                  c++                                        compiles libFuzzer
+quickstart gcc                 cc                                  links Rust programs, compiles SQLite and ring
+quickstart libc6-dev           /usr/include/stdlib.h               the C library to link with
+quickstart ca-certificates     /etc/ssl/certs/ca-certificates.crt  who vouches for servers on the internet
+quickstart softhsm2            softhsm2-util                       a token in software: the root key lives on it
+quickstart notary              notary-server                       the real Notary: server, signer and its own client
+quickstart docker-registry     docker-registry                     the real registry
+quickstart docker.io           dockerd                             the real Docker Engine
+quickstart docker.io           docker                              Docker's own client, the independent judge
+test       opensc              pkcs11-tool                         looks at tokens from outside
+test       openssl             openssl                             checks keys, certificates and signatures from outside
+test       gdb                 gcore                               looks for keys in a dump of the daemon's memory
+test       strace              strace                              makes writes fail, and ends programs between two
+test       faketime            faketime                            a clock that jumps or hurries, for one program alone
+test       mount               mount                               a small disk that can be full
+test       systemd             systemd-socket-activate             hands the daemon a socket, as a service manager does
+test       mariadb-server-core mariadbd                            keeps what the Notary server has while that is killed
+test       swtpm               swtpm                               a TPM in software
+test       libtpm2-pkcs11-1    /usr/lib/*/pkcs11/libtpm2_pkcs11.so PKCS#11 on a TPM: the second kind of token
+test       libtss2-tcti-swtpm0 /usr/lib/*/libtss2-tcti-swtpm.so.0  the way from there to the TPM in software
+bench      openssh-client      ssh-agent                           OpenSSH's agent, counted beside ours
+parsec     libclang-dev        /usr/lib/llvm-*/lib/libclang*.so*   reads headers for parsec
+parsec     cmake               cmake                               builds a part of parsec
+kryoptic   libclang-dev        /usr/lib/llvm-*/lib/libclang*.so*   reads the headers of OpenSSL for kryoptic
+kryoptic   libssl-dev          /usr/include/openssl/ssl.h          OpenSSL, which kryoptic computes with
+kryoptic   pkg-config          pkg-config                          finds OpenSSL
+fuzz       g++                 c++                                 compiles libFuzzer
 LIST
 }
 
@@ -48,7 +48,8 @@ package_of() {
     case "$1 $2" in
         "docker.io docker") if apt-cache show docker-cli >/dev/null 2>&1; then echo docker-cli; else echo "$1"; fi ;;
         "mariadb-server-core mariadbd")
-            if apt-cache show "$1" >/dev/null 2>&1; then echo "$1"; else apt-cache pkgnames "$1-" | sort -V | tail -1; fi ;;
+            if apt-cache show "$1" >/dev/null 2>&1; then echo "$1"
+            else apt-cache pkgnames "$1-" | sort -V | tail -1; fi ;;
         *) echo "$1" ;;
     esac
 }
