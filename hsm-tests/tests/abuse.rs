@@ -113,7 +113,7 @@ fn connections_by_the_thousand_keep_nobody_waiting() {
     stage.under("descriptors", &BOTH, connections::descriptors);
     stage.under("pingers", &BOTH, connections::pingers);
     let strangers: Vec<_> = (0..40).map(User::stranger).collect();
-    stage.under("silent strangers", &strangers, connections::silent);
+    stage.under("silent strangers", &strangers, connections::silent_few);
     let more = stage.limit_descriptors(40);
     stage.under("few descriptors", &BOTH, connections::silent);
     stage.limit_descriptors(more);

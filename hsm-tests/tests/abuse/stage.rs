@@ -11,7 +11,7 @@ use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
 use hsm_tests::soak;
 use hsm_tests::softhsm::{PIN, SoftHsm};
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Resource, Rlimit, Uid, getrlimit, setrlimit};
 
 use crate::honest::Honest;
 use crate::usage::{Peak, Usage};
@@ -82,6 +82,21 @@ pub(crate) fn until(limit: Duration, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Stops those who work when it goes.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// All descriptors that this process may have: an attack has thousands.
+fn many_descriptors() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).expect("more descriptors");
+}
+
 /// In the long form one stage has the machine to itself.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -101,6 +116,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// An open vault and one signed tag.
     pub(crate) fn set() -> Self {
+        many_descriptors();
         let alone = soak::is_on().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
         let (notary, hsm, mut home) =
             (Notary::start(&Ca::new()), SoftHsm::with_token("touchmark"), Home::new());
@@ -218,6 +234,7 @@ impl Stage {
             let stop = &stop;
             let busy: Vec<_> =
                 honest.into_iter().map(|honest| scope.spawn(move || honest.work(stop))).collect();
+            let _ended = Ended(stop); // also where something here panics: the threads are waited for
             while attacks.iter().any(|attack| !attack.is_finished()) {
                 peak.note(Usage::of(self.daemon.process().pid()));
                 std::thread::sleep(Duration::from_millis(25));

@@ -23,7 +23,7 @@ const CLIENTS: usize = 4;
 
 #[test]
 fn a_full_disk_is_named_and_once_there_is_room_the_same_daemon_goes_on() {
-    let Some(disk) = SmallDisk::mounted(32) else { return };
+    let Some(disk) = SmallDisk::mounted(64) else { return };
     let mut daemon = Daemon::dev_in(Place::at(disk.path()));
     let pid = daemon.process().pid();
     let mut home = Home::new();
