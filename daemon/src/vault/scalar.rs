@@ -3,7 +3,7 @@
 //! `p256` makes the keys. `ring` signs: in a quarter of the time, everything that it computes stands on the stack, it
 //! allocates nothing and keeps nothing, and it compares the scalar with its public point each time.
 use p256::elliptic_curve::sec1::ToSec1Point as _;
-use p256::{NonZeroScalar, PublicKey};
+use p256::{NonZeroScalar, ProjectivePoint, PublicKey};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 
@@ -44,8 +44,10 @@ pub(super) fn generate(key: &mut [u8; 32], inside: &Inside<'_>) -> Result<Point,
 
 /// The public point; `None` when the number is no private key (zero, or not below the order).
 pub(super) fn point(key: &[u8; 32], inside: &Inside<'_>) -> Option<Point> {
-    let scalar = scalar(key, inside)?;
-    let encoded = PublicKey::from_secret_scalar(&scalar).to_sec1_point(false);
+    // Like any other point, not by p256's own way for the generator: where a crate has asked for its tables, that builds
+    // them on the stack that comes first, and they take more than a locked one has.
+    let public = ProjectivePoint::GENERATOR * *scalar(key, inside)?;
+    let encoded = PublicKey::from_affine(public.to_affine()).ok()?.to_sec1_point(false);
     encoded.as_bytes().try_into().ok().map(Point)
 }
 
