@@ -26,6 +26,7 @@ use crate::rpc::budget::Budget;
 use crate::secret::Prompts;
 use crate::sign::Road;
 use crate::sign::seat::Seat;
+use crate::store::keys::Place as KeyPlace;
 use crate::store::meta::Setting;
 use crate::store::{Store, StoreError, Tx};
 use crate::token::{HelperProgram, Limits, TokenHandle};
@@ -393,6 +394,7 @@ async fn start_tokens(
     memory: &Arc<Locked>,
 ) -> Result<BTreeMap<String, Arc<TokenSlot>>, StartError> {
     let mut tokens = BTreeMap::new();
+    let (keys, ways) = store.read(|view| Ok::<_, StoreError>((view.keys()?, view.ways()?))).await?;
     for entry in &config.tokens {
         let mut token = entry.token();
         let name = entry.name.clone();
@@ -409,6 +411,12 @@ async fn start_tokens(
         });
         let (helper, limits) = (options.helper.clone(), options.limits.clone());
         let handle = TokenHandle::start_watched(token, Arc::clone(memory), helper, limits, orphans);
+        let on_it = keys.iter().filter_map(|key| match &key.place {
+            KeyPlace::Token { token, key, .. } if *token == name => Some(key),
+            KeyPlace::Token { .. } | KeyPlace::Vault { .. } => None,
+        });
+        let opening = ways.iter().filter_map(|way| way.token.as_ref()).filter(|token| token.name == name);
+        on_it.chain(opening.map(|token| &token.key)).for_each(|key| handle.enrol(key));
         let slot = TokenSlot { entry: entry.clone(), handle, turn: tokio::sync::Mutex::new(()) };
         tokens.insert(name, Arc::new(slot));
     }

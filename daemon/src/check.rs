@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::{Config, OnSleep, shown};
 use crate::harden::Hardening;
+use crate::token::TokenKind;
 use crate::vault::{Locked, MemoryError};
 
 /// The report, line by line.
@@ -35,10 +36,14 @@ pub fn report(config: &Config, hardening: &Hardening) -> String {
     line("max-expiry root", &shown(config.max_expiry.root));
     line("max-expiry targets", &shown(config.max_expiry.targets));
     for token in &config.tokens {
-        let serial = token.serial.as_deref().map(|serial| format!(", serial {serial}")).unwrap_or_default();
-        let found = if token.module.exists() { "" } else { " (there is no such file)" };
-        let text =
-            format!("label {:?}{serial}, {}{found}, pin {}", token.label, token.module.display(), token.pin);
+        let place = match &token.kind {
+            TokenKind::Pkcs11 { module, .. } => {
+                let found = if module.exists() { "" } else { " (there is no such file)" };
+                format!(", {}{found}", module.display())
+            }
+            TokenKind::Yubikey { .. } => String::new(),
+        };
+        let text = format!("{}{place}, pin {}", token.kind, token.pin);
         line(&format!("token {}", token.name), &text);
     }
     if config.tokens.is_empty() {

@@ -15,7 +15,7 @@ use crate::policy::{Action, Caller, Glob, Grant, MaxExpiry, Who};
 use crate::rpc::call::Call;
 use crate::rpc::desk::Desk;
 use crate::store::keys::Origin;
-use crate::token::Presence;
+use crate::token::{Presence, TokenKind};
 use crate::unlock::UnlockError;
 use crate::vault::{KeyRole, SecretBuf};
 
@@ -95,9 +95,7 @@ pub fn prepare(folder: &Path, own_uid: u32) -> Result<Config, DevError> {
         max_expiry: MaxExpiry::default(),
         tokens: vec![TokenEntry {
             name: TOKEN.to_owned(),
-            module,
-            label: LABEL.to_owned(),
-            serial: None,
+            kind: TokenKind::Pkcs11 { module, label: LABEL.to_owned(), serial: None },
             env: BTreeMap::from([("SOFTHSM2_CONF".to_owned(), hsm_config.display().to_string())]),
             pin: PinSource::File(folder.join("pin")),
         }],

@@ -151,7 +151,9 @@ impl App {
         origin: Origin,
         uid: u32,
     ) -> Result<KeyRecord, UnlockError> {
-        let state = self.token(token)?.handle.state();
+        let handle = &self.token(token)?.handle;
+        let state = handle.state();
+        handle.enrol(&key.key_ref());
         let record = KeyRecord {
             id: key.public.canonical_id(),
             role: KeyRole::Root,

@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use touchmarkd::config::{Account, Accounts, Config, GroupEntry, PinSource, Surroundings};
 use touchmarkd::policy::Glob;
+use touchmarkd::token::TokenKind;
 
 use crate::Input;
 
@@ -58,7 +59,12 @@ fn config(text: &str) {
     let names: BTreeSet<&str> = config.tokens.iter().map(|token| token.name.as_str()).collect();
     assert_eq!(names.len(), config.tokens.len());
     for token in &config.tokens {
-        assert!(token.module.is_absolute() && (1..=32).contains(&token.label.len()));
+        match &token.kind {
+            TokenKind::Pkcs11 { module, label, .. } => {
+                assert!(module.is_absolute() && (1..=32).contains(&label.len()));
+            }
+            TokenKind::Yubikey { serial } => assert!(*serial > 0 && token.env.is_empty()),
+        }
         assert!(token.env.iter().all(|(name, value)| !name.contains(['=', '\0']) && !value.contains('\0')));
         if let PinSource::File(path) = &token.pin {
             assert!(path.is_absolute());

@@ -189,6 +189,12 @@ pub enum KeyCreateCommand {
         /// How the token labels it
         #[arg(long, value_name = "L")]
         label: Option<String>,
+        /// When a YubiKey wants to be touched for it
+        #[arg(long, value_name = "WHEN", value_parser = ["always", "cached", "never"])]
+        touch: Option<String>,
+        /// When a YubiKey wants its PIN for it
+        #[arg(long, value_name = "WHEN", value_parser = ["once", "always", "never"])]
+        pin_policy: Option<String>,
         /// Where a PIN comes from
         #[command(flatten)]
         pin: PinArgs,

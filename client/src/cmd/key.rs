@@ -59,9 +59,16 @@ async fn list(ctx: &Ctx) -> Result<(), Error> {
 
 async fn create(ctx: &Ctx, command: KeyCreateCommand) -> Result<(), Error> {
     let (request, pin) = match command {
-        KeyCreateCommand::Root { token, label, pin } => {
-            let label = label.unwrap_or_default();
-            (v1::CreateKeyRequest { role: v1::Role::Root.into(), token, label, ..Default::default() }, pin)
+        KeyCreateCommand::Root { token, label, touch, pin_policy, pin } => {
+            let request = v1::CreateKeyRequest {
+                role: v1::Role::Root.into(),
+                token,
+                label: label.unwrap_or_default(),
+                touch_policy: touch.unwrap_or_default(),
+                pin_policy: pin_policy.unwrap_or_default(),
+                ..Default::default()
+            };
+            (request, pin)
         }
         KeyCreateCommand::Targets { image, pin } => (vault_key(v1::Role::Targets, &image, "")?, pin),
         KeyCreateCommand::Delegation { name, image, pin } => {

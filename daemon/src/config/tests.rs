@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::policy::{Action, Who};
+use crate::token::TokenKind;
 
 struct Fake;
 
@@ -91,7 +92,7 @@ fn the_shipped_example_is_read_whole() {
     assert_eq!(config.locking.at_most, Some(units::hours(24)));
     assert_eq!(config.max_expiry.root, Duration::from_secs(10 * 365 * 86_400));
     let token = config.tokens.first().unwrap();
-    assert_eq!(token.label, "touchmark");
+    assert!(matches!(&token.kind, TokenKind::Pkcs11 { label, .. } if label == "touchmark"), "{token:?}");
     assert_eq!(token.env.get("SOFTHSM2_CONF").map(String::as_str), Some("/etc/touchmark/softhsm2.conf"));
     assert_eq!(token.pin, PinSource::Ask);
     let allow = config.allow.first().unwrap();
@@ -155,11 +156,7 @@ fn the_text_of_each_refusal() {
         ),
         (
             "[[token]]\nname = \"a\"\nkind = \"smartcard\"",
-            "t.toml, line 3, token.kind: there is no kind `smartcard`; there is \"pkcs11\"",
-        ),
-        (
-            "[[token]]\nname = \"a\"\nkind = \"yubikey\"\nserial = 12345678",
-            "t.toml, line 3, token.kind: this version reaches YubiKeys by kind = \"pkcs11\" with libykcs11.so",
+            "t.toml, line 3, token.kind: there is no kind `smartcard`; there are \"pkcs11\" and \"yubikey\"",
         ),
         (
             "[[token]]\nname = \"a\"\nkind = \"pkcs11\"",
@@ -214,6 +211,41 @@ fn the_text_of_each_refusal() {
     for (text, wanted) in cases {
         assert_eq!(refusal(text), *wanted, "for:\n{text}");
     }
+}
+
+#[cfg(feature = "yubikey")]
+#[test]
+fn a_yubikey_is_its_serial_number_and_nothing_else() {
+    let head = "[[token]]\nname = \"a\"\nkind = \"yubikey\"\n";
+    let config = parse(&format!("{head}serial = 12345678\n")).unwrap();
+    assert_eq!(config.tokens[0].kind, TokenKind::Yubikey { serial: 12_345_678 });
+    assert_eq!(config.tokens[0].kind.to_string(), "YubiKey 12345678");
+    let only = "is for PKCS#11 modules; a YubiKey has its serial alone";
+    let digits = "is no YubiKey's serial number; write the digits that are printed on it, unquoted";
+    for (more, wanted) in [
+        (
+            "",
+            "line 2, token.serial: token `a` could be any YubiKey; write serial = NUMBER, as printed on it"
+                .into(),
+        ),
+        ("module = \"/m.so\"\nserial = 1", format!("line 4, token.module: {only}")),
+        ("token-label = \"l\"\nserial = 1", format!("line 4, token.token-label: {only}")),
+        ("env = { A = \"b\" }\nserial = 1", format!("line 4, token.env: {only}")),
+        ("serial = \"12345678\"", format!("line 4, token.serial: {digits}")),
+        ("serial = 0", format!("line 4, token.serial: {digits}")),
+        ("serial = 4294967296", format!("line 4, token.serial: {digits}")),
+    ] {
+        assert_eq!(refusal(&format!("{head}{more}")), format!("t.toml, {wanted}"));
+    }
+}
+
+#[cfg(not(feature = "yubikey"))]
+#[test]
+fn a_build_without_yubikeys_says_so() {
+    assert_eq!(
+        refusal("[[token]]\nname = \"a\"\nkind = \"yubikey\"\nserial = 1"),
+        "t.toml, line 3, token.kind: this touchmarkd was built without YubiKeys (its feature `yubikey`)"
+    );
 }
 
 #[test]

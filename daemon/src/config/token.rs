@@ -1,4 +1,4 @@
-//! `[[token]]`: which module, which token in it, where its PIN comes from.
+//! `[[token]]`: what kind, which token of that kind, where its PIN comes from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,12 +15,8 @@ use crate::token::{TokenConfig, TokenKind};
 pub struct TokenEntry {
     /// How people call it.
     pub name: String,
-    /// The PKCS#11 module, absolute.
-    pub module: PathBuf,
-    /// `CK_TOKEN_INFO.label`, without its padding.
-    pub label: String,
-    /// `CK_TOKEN_INFO.serialNumber`, without its padding.
-    pub serial: Option<String>,
+    /// What it is and which one; the module's path is absolute.
+    pub kind: TokenKind,
     /// The environment of its helper process.
     pub env: BTreeMap<String, String>,
     /// Where its PIN comes from.
@@ -31,12 +27,7 @@ impl TokenEntry {
     /// As the token room takes it.
     #[must_use]
     pub fn token(&self) -> TokenConfig {
-        let kind = TokenKind::Pkcs11 {
-            module: self.module.clone(),
-            label: self.label.clone(),
-            serial: self.serial.clone(),
-        };
-        TokenConfig { name: self.name.clone(), kind, env: self.env.clone() }
+        TokenConfig { name: self.name.clone(), kind: self.kind.clone(), env: self.env.clone() }
     }
 }
 
@@ -79,13 +70,24 @@ pub(super) fn read(
         let reason = format!("`{}` is no name; use letters, digits, - _ .", name.escape_debug());
         return Err(reading.at(written.name.span(), "token.name", reason));
     }
-    if written.kind.get_ref() != "pkcs11" {
-        let reason = match written.kind.get_ref().as_str() {
-            "yubikey" => "this version reaches YubiKeys by kind = \"pkcs11\" with libykcs11.so".to_owned(),
-            other => format!("there is no kind `{other}`; there is \"pkcs11\""),
-        };
-        return Err(reading.at(written.kind.span(), "token.kind", reason));
-    }
+    let kind = match written.kind.get_ref().as_str() {
+        "pkcs11" => pkcs11(reading, written)?,
+        "yubikey" => yubikey(reading, written)?,
+        other => {
+            let reason = format!("there is no kind `{other}`; there are \"pkcs11\" and \"yubikey\"");
+            return Err(reading.at(written.kind.span(), "token.kind", reason));
+        }
+    };
+    Ok(TokenEntry {
+        name: name.clone(),
+        kind,
+        env: environment(reading, written)?,
+        pin: pin(reading, written, files)?,
+    })
+}
+
+fn pkcs11(reading: &Reading<'_>, written: &written::Token) -> Result<TokenKind, ConfigError> {
+    let name = written.name.get_ref();
     let Some(module) = &written.module else {
         let reason = format!("token `{name}` has no module; write module = \"/path/to/module.so\"");
         return Err(reading.at(written.name.span(), "token.module", reason));
@@ -95,18 +97,44 @@ pub(super) fn read(
             format!("token `{name}` could be any token of the module; write token-label = \"LABEL\"");
         return Err(reading.at(written.name.span(), "token.token-label", reason));
     };
-    Ok(TokenEntry {
-        name: name.clone(),
-        module: reading.path("token.module", module)?,
-        label: self::label(reading, label)?,
-        serial: serial(reading, written)?,
-        env: environment(reading, written)?,
-        pin: pin(reading, written, files)?,
-    })
+    let module = reading.path("token.module", module)?;
+    Ok(TokenKind::Pkcs11 { module, label: label_of(reading, label)?, serial: serial(reading, written)? })
+}
+
+fn yubikey(reading: &Reading<'_>, written: &written::Token) -> Result<TokenKind, ConfigError> {
+    let name = written.name.get_ref();
+    if !TokenKind::KNOWS_YUBIKEYS {
+        let reason = "this touchmarkd was built without YubiKeys (its feature `yubikey`)";
+        return Err(reading.at(written.kind.span(), "token.kind", reason));
+    }
+    let env = written.env.values().next().map(Spanned::span);
+    let others = [
+        ("token.module", written.module.as_ref().map(Spanned::span)),
+        ("token.token-label", written.token_label.as_ref().map(Spanned::span)),
+        ("token.env", env),
+    ];
+    if let Some((field, span)) = others.into_iter().find_map(|(field, span)| Some((field, span?))) {
+        return Err(reading.at(span, field, "is for PKCS#11 modules; a YubiKey has its serial alone"));
+    }
+    let Some(serial) = &written.serial else {
+        let reason = format!("token `{name}` could be any YubiKey; write serial = NUMBER, as printed on it");
+        return Err(reading.at(written.name.span(), "token.serial", reason));
+    };
+    let number = match serial.get_ref() {
+        written::Serial::Number(number) => u32::try_from(*number).ok(),
+        written::Serial::Text(_) => None,
+    };
+    match number.filter(|number| *number > 0) {
+        Some(serial) => Ok(TokenKind::Yubikey { serial }),
+        None => {
+            let reason = "is no YubiKey's serial number; write the digits that are printed on it, unquoted";
+            Err(reading.at(serial.span(), "token.serial", reason))
+        }
+    }
 }
 
 /// PKCS#11 v2.40 section 3.2: labels have 32 bytes, serial numbers 16.
-fn label(reading: &Reading<'_>, label: &Spanned<String>) -> Result<String, ConfigError> {
+fn label_of(reading: &Reading<'_>, label: &Spanned<String>) -> Result<String, ConfigError> {
     let text = label.get_ref();
     if text.is_empty() || text.len() > 32 {
         let reason = format!("`{text}` is not 1 to 32 bytes long");

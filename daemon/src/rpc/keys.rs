@@ -17,8 +17,9 @@ use super::{Service, of_token};
 use crate::app::App;
 use crate::audit::Event;
 use crate::policy::{Action, Caller, Decision, Need};
-use crate::store::keys::{KeyRecord, Origin};
+use crate::store::keys::{KeyRecord, Origin, Place};
 use crate::store::{StoreError, Tx};
+use crate::token::{KeyPolicy, PinPolicy, TokenKind, TouchPolicy};
 use crate::unlock::{blocking, place_words};
 use crate::vault::{Binding, KeyRole, SecretBuf, VaultError, Wanted, key_file_needs_passphrase, take_plain};
 
@@ -136,19 +137,14 @@ impl App {
     ) -> Result<KeyRecord, Refusal> {
         let name = &request.token;
         let slot = Arc::clone(self.token(name)?);
-        if !matches!(request.touch_policy.as_str(), "") || !matches!(request.pin_policy.as_str(), "") {
-            return Err(FieldError::new(
-                "touch_policy",
-                "PKCS#11 tokens have no touch and PIN policies to set",
-            )
-            .into());
-        }
+        let policy = key_policy(&slot.entry.kind, request)?;
         let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
         let intent = format!("make a root key on token {name}");
         let decision = self.policy().may(&desk.call().caller, Action::Keys);
         self.confirm(decision, Some(name), desk, &intent).await?;
         self.login(name, desk, &intent).await?;
-        let made = slot.handle.generate_root(label).await.map_err(|error| of_token(name, error))?;
+        let made =
+            slot.handle.generate_root_with(label, policy).await.map_err(|error| of_token(name, error))?;
         Ok(self.keep_token_key(name, made, Origin::Generated, desk.call().caller.uid).await?)
     }
 
@@ -247,6 +243,11 @@ impl App {
         };
         self.store().write(job).await?;
         self.vault().forget(&id);
+        if let Place::Token { token, key, .. } = &record.place
+            && let Ok(slot) = self.token(token)
+        {
+            slot.handle.disenrol(key);
+        }
         Ok(record)
     }
 
@@ -288,4 +289,26 @@ fn key_answer(record: &KeyRecord) -> Result<v1::KeyEvent, Failure> {
     let key = key_message(record)
         .ok_or_else(|| Refusal::new(Reason::Internal, "the key that was made is none for callers"))?;
     Ok(v1::KeyEvent { event: Some(Out::Key(key)) })
+}
+
+/// What a new root key is to ask of a person; nothing said: the PIN once and no touch.
+fn key_policy(kind: &TokenKind, request: &v1::CreateKeyRequest) -> Result<KeyPolicy, FieldError> {
+    let (pin, touch) = (request.pin_policy.as_str(), request.touch_policy.as_str());
+    if matches!(kind, TokenKind::Pkcs11 { .. }) && !(pin.is_empty() && touch.is_empty()) {
+        return Err(FieldError::new("touch_policy", "PKCS#11 tokens have no touch and PIN policies to set"));
+    }
+    Ok(KeyPolicy {
+        pin: match pin {
+            "" | "once" => PinPolicy::Once,
+            "always" => PinPolicy::Always,
+            "never" => PinPolicy::Never,
+            _ => return Err(FieldError::new("pin_policy", "is not once, always or never")),
+        },
+        touch: match touch {
+            "" | "never" => TouchPolicy::Never,
+            "always" => TouchPolicy::Always,
+            "cached" => TouchPolicy::Cached,
+            _ => return Err(FieldError::new("touch_policy", "is not always, cached or never")),
+        },
+    })
 }

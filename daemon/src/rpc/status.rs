@@ -54,6 +54,7 @@ const PLUG_IN: &str = "plug it in; `touchmark status --watch` shows when it is s
 const EXPECTED: &str = "put in the enrolled one; `touchmark token ls` shows which that is";
 const LATER: &str = "the same command again once that is done; `touchmark status --watch` shows it";
 const LOOK: &str = "touchmark doctor; the same command again once `touchmark status` shows the token";
+const TOUCH: &str = "the same command again, and touch the token while it blinks";
 const PUK: &str = "only the security officer's PIN (PUK) sets a new one";
 
 /// Why a token did not do it, with the token's name in the sentence.
@@ -69,7 +70,9 @@ pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
         TokenError::KeyNotFound => Reason::KeyUnknown,
         TokenError::AlreadyInitialised => Reason::Conflict,
         TokenError::NoLockedMemory => Reason::Overloaded,
+        TokenError::NotTouched => Reason::TouchTimeout,
         TokenError::Timeout
+        | TokenError::Unreachable { .. }
         | TokenError::HelperEnded { .. }
         | TokenError::NotSupported { .. }
         | TokenError::BoxRefused { .. }
@@ -84,7 +87,9 @@ pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
         TokenError::NotLoggedIn => Some(format!("touchmark unlock {name}")),
         TokenError::PinNotSet => Some(format!("touchmark token init {name}")),
         TokenError::PinLocked => Some(PUK.to_owned()),
+        TokenError::NotTouched => Some(TOUCH.to_owned()),
         TokenError::ModuleUnusable { .. }
+        | TokenError::Unreachable { .. }
         | TokenError::Timeout
         | TokenError::HelperEnded { .. }
         | TokenError::WrongSignature

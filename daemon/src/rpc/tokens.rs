@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::policy::{Action, Decision};
 use crate::rpc::call::Call;
+use crate::token::{TokenError, TokenKind};
 
 #[tonic::async_trait]
 impl v1::tokens_server::Tokens for Service {
@@ -47,7 +48,8 @@ impl v1::tokens_server::Tokens for Service {
         request: Request<v1::AttestRequest>,
     ) -> Result<Response<v1::AttestResponse>, Status> {
         let call = Call::of(&request)?;
-        let refusal = Refusal::new(Reason::TokenFailed, "PKCS#11 tokens give no attestation certificates");
+        let refusal =
+            Refusal::new(Reason::TokenFailed, "no token gives attestation certificates in this version");
         Err(self.0.refused(&call, refusal))
     }
 }
@@ -59,13 +61,18 @@ impl App {
         if let Decision::Refused(why) = self.policy().may(&desk.call().caller, Action::Admin) {
             return Err(why.into());
         }
+        let TokenKind::Pkcs11 { label, .. } = &slot.entry.kind else {
+            let what =
+                "be made ready by this version: set PIN, PUK and management key with Yubico's own tools";
+            return Err(of_token(name, TokenError::NotSupported { what: what.to_owned() }));
+        };
         let _turn = slot.turn.lock().await;
         let question = |kind| Question {
             kind,
             token: name.to_owned(),
             serial: String::new(),
             tries_left: None,
-            intent: format!("make token {name} ready, with the label {}", slot.entry.label.escape_debug()),
+            intent: format!("make token {name} ready, with the label {}", label.escape_debug()),
         };
         let so_pin = desk.ask(question(v1::SecretKind::SoPin)).await?;
         let pin = desk.ask(question(v1::SecretKind::NewPin)).await?;

@@ -165,7 +165,7 @@ pub(super) fn token_message(slot: &TokenSlot) -> v1::Token {
         |get: fn(&crate::token::TokenInfo) -> &String| info.as_ref().map(get).cloned().unwrap_or_default();
     v1::Token {
         name: slot.entry.name.clone(),
-        kind: "pkcs11".to_owned(),
+        kind: slot.entry.kind.word().to_owned(),
         presence: presence.into(),
         serial: text(|info| &info.serial),
         label: text(|info| &info.label),

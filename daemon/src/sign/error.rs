@@ -212,7 +212,7 @@ impl SignError {
             TokenError::WrongPin { tries_left } => Self::WrongPin { what: token, tries_left },
             TokenError::PinLocked => Self::PinLocked { token },
             TokenError::NotLoggedIn => Self::PinRequired { what: token, why: AskError::Gone },
-            TokenError::Timeout => Self::TouchTimeout { token },
+            TokenError::Timeout | TokenError::NotTouched => Self::TouchTimeout { token },
             other => Self::TokenFailed { token, why: other.to_string() },
         }
     }

@@ -1,6 +1,7 @@
 //! How a token is described, and how long it may take.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,21 +31,55 @@ pub enum TokenKind {
         /// The serial number it was enrolled with; absent until then.
         serial: Option<String>,
     },
+    /// A YubiKey, by its PIV application over PC/SC.
+    Yubikey {
+        /// Its serial number, as printed on it.
+        serial: u32,
+    },
 }
 
 impl TokenKind {
+    /// Whether this build can use YubiKeys.
+    pub const KNOWS_YUBIKEYS: bool = cfg!(feature = "yubikey");
+
+    /// The kind's word in the configuration.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Pkcs11 { .. } => "pkcs11",
+            Self::Yubikey { .. } => "yubikey",
+        }
+    }
+
     /// The serial number that the token must have, if it is pinned.
     #[must_use]
-    pub fn serial(&self) -> Option<&str> {
-        let Self::Pkcs11 { serial, .. } = self;
-        serial.as_deref()
+    pub fn serial(&self) -> Option<String> {
+        match self {
+            Self::Pkcs11 { serial, .. } => serial.clone(),
+            Self::Yubikey { serial } => Some(serial.to_string()),
+        }
     }
 
     /// Pins the serial number, unless one is pinned already.
     pub fn pin_serial(&mut self, seen: &str) {
-        let Self::Pkcs11 { serial, .. } = self;
-        if serial.is_none() && !seen.is_empty() {
-            *serial = Some(seen.to_owned());
+        match self {
+            Self::Pkcs11 { serial, .. } if serial.is_none() && !seen.is_empty() => {
+                *serial = Some(seen.to_owned());
+            }
+            Self::Pkcs11 { .. } | Self::Yubikey { .. } => {}
+        }
+    }
+}
+
+/// As a person finds it.
+impl fmt::Display for TokenKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pkcs11 { label, serial: None, .. } => write!(f, "label {label:?}"),
+            Self::Pkcs11 { label, serial: Some(serial), .. } => {
+                write!(f, "label {label:?}, serial {}", serial.escape_debug())
+            }
+            Self::Yubikey { serial } => write!(f, "YubiKey {serial}"),
         }
     }
 }
@@ -58,6 +93,9 @@ pub struct Limits {
     pub wait: Duration,
     /// How long one signature, login or listing may take.
     pub call: Duration,
+    /// How much longer a YubiKey may take for what it wants to be touched for. It waits for a finger itself, and says
+    /// when it has waited long enough.
+    pub touch: Duration,
     /// How long the making of a key, or of a token, may take. A discrete TPM needs a minute for RSA.
     pub make: Duration,
     /// How long loading the module and finding the token may take.
@@ -72,6 +110,7 @@ impl Default for Limits {
             queue: 16,
             wait: Duration::from_secs(15),
             call: Duration::from_secs(10),
+            touch: Duration::from_secs(20),
             make: Duration::from_secs(120),
             open: Duration::from_secs(15),
             probe: Duration::from_secs(1),

@@ -43,6 +43,15 @@ pub enum TokenError {
         /// What the token said.
         why: String,
     },
+    /// Nobody touched the token in time. Nothing was signed; asking again helps.
+    #[error("nobody touched the token in time")]
+    NotTouched,
+    /// What leads to the token is not there, or is kept by somebody else. It is looked for again by itself.
+    #[error("the token cannot be reached: {why}")]
+    Unreachable {
+        /// Why, and what to do.
+        why: String,
+    },
     /// The token did not answer in time; its helper was killed. Asking again may help, after a new login.
     #[error("the token did not answer in time")]
     Timeout,
@@ -64,7 +73,7 @@ pub enum TokenError {
     /// The box was not made for this key, or was damaged. Asking again does not help.
     #[error("the token could not open what was sealed to it ({code})")]
     BoxRefused {
-        /// PKCS#11 return value.
+        /// What the token said.
         code: String,
     },
     /// The signature does not verify with the enrolled public key. Asking again is unsafe: look at the token.
@@ -84,9 +93,9 @@ pub enum TokenError {
     /// A call failed in a way that has no name of its own. It is tried again with back-off.
     #[error("{call} failed: {code}")]
     Failed {
-        /// Name of the call, as in PKCS#11.
+        /// Name of the call, as in PKCS#11, or what a YubiKey was asked to do.
         call: String,
-        /// Its return value, as in PKCS#11.
+        /// Its return value, or the name of the fault.
         code: String,
     },
     /// The locked memory that the answer needs cannot be had. Asking again helps when other secrets are gone.
@@ -99,7 +108,11 @@ impl TokenError {
     pub(super) fn loses_token(&self) -> bool {
         matches!(
             self,
-            Self::NotPresent | Self::Mismatch { .. } | Self::Failed { .. } | Self::ModuleUnusable { .. }
+            Self::NotPresent
+                | Self::Mismatch { .. }
+                | Self::Unreachable { .. }
+                | Self::Failed { .. }
+                | Self::ModuleUnusable { .. }
         )
     }
 }

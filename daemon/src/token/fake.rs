@@ -13,8 +13,8 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest};
 
 use super::{
-    KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey, TokenKind,
-    TokenProvider, Usage,
+    KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
+    TokenKind, TokenProvider, Usage,
 };
 
 /// The PIN of every fake token.
@@ -97,10 +97,11 @@ impl Token for FakeToken {
             label: "fake".to_owned(),
             public: public_key()?,
             usage: Usage::Sign,
+            policy: None,
         }])
     }
 
-    fn login(&mut self, pin: &Secret) -> Result<(), TokenError> {
+    fn login(&mut self, pin: &Secret, _: &[KeyRef]) -> Result<(), TokenError> {
         obey(&self.orders, "login")?;
         self.logged_in = pin.expose() == PIN;
         self.logged_in.then_some(()).ok_or(TokenError::WrongPin { tries_left: Some(2) })
@@ -134,7 +135,7 @@ impl Token for FakeToken {
 }
 
 impl Provision for FakeToken {
-    fn generate_root(&mut self, _: &str) -> Result<TokenKey, TokenError> {
+    fn generate_root(&mut self, _: &str, _: KeyPolicy) -> Result<TokenKey, TokenError> {
         Err(unable())
     }
 
@@ -142,7 +143,7 @@ impl Provision for FakeToken {
         Err(unable())
     }
 
-    fn import(&mut self, _: &str, _: &Secret, _: &PublicKey) -> Result<TokenKey, TokenError> {
+    fn import(&mut self, _: &str, _: &Secret, _: &PublicKey, _: KeyPolicy) -> Result<TokenKey, TokenError> {
         Err(unable())
     }
 

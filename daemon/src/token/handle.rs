@@ -7,8 +7,8 @@ mod stderr;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,7 +16,8 @@ use touchmark_tuf::{EcdsaSignature, KeyId, PublicKey, Sha256Digest};
 
 use super::message::{self, Answer, Request, WireBox};
 use super::{
-    KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenState, UnwrapMethod, Usage,
+    KeyPolicy, KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenKind, TokenState,
+    UnwrapMethod, Usage,
 };
 use crate::vault::{Locked, SecretBuf};
 use job::{Call, Command, Finished};
@@ -63,6 +64,10 @@ pub struct TokenHandle {
     helper: Arc<AtomicU32>,
     locked: Arc<Locked>,
     limits: Arc<Limits>,
+    /// How long one use of a private key may take.
+    by_key: Duration,
+    /// The keys that are known to be on it.
+    enrolled: Arc<Mutex<Vec<KeyRef>>>,
 }
 
 impl TokenHandle {
@@ -88,11 +93,29 @@ impl TokenHandle {
         let (commands, incoming) = mpsc::channel(limits.queue.max(1));
         let (publish, state) = watch::channel(TokenState::opening());
         let limits = Arc::new(limits);
+        let by_key = match config.kind {
+            TokenKind::Pkcs11 { .. } => limits.call,
+            TokenKind::Yubikey { .. } => limits.call + limits.touch,
+        };
         let keeper =
             Keeper::new(config, Arc::clone(&locked), helper, Arc::clone(&limits), publish, on_orphan);
         let helper = keeper.pid();
         tokio::spawn(keeper.run(incoming));
-        Self { name, commands, state, helper, locked, limits }
+        Self { name, commands, state, helper, locked, limits, by_key, enrolled: Arc::default() }
+    }
+
+    /// Tells it of a key that is known to be on this token: no PIN is sent to a token that shows that it has none of
+    /// those. All clones know it then.
+    pub fn enrol(&self, key: &KeyRef) {
+        let mut enrolled = self.enrolled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !enrolled.contains(key) {
+            enrolled.push(key.clone());
+        }
+    }
+
+    /// Forgets a key that it was told of.
+    pub fn disenrol(&self, key: &KeyRef) {
+        self.enrolled.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| known != key);
     }
 
     /// What people call it.
@@ -146,7 +169,11 @@ impl TokenHandle {
     /// [`TokenError::PinUnfit`] for one of no or more than 255 bytes, which reaches no token.
     pub async fn login(&self, pin: &SecretBuf) -> Result<(), TokenError> {
         let secrets = [Some(self.copy(pin)?), None];
-        self.call(Request::Login, secrets, self.limits.call, ("", None)).await.map(drop)
+        let enrolled = {
+            let enrolled = self.enrolled.lock().unwrap_or_else(PoisonError::into_inner);
+            enrolled.iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?
+        };
+        self.call(Request::Login { enrolled }, secrets, self.limits.call, ("", None)).await.map(drop)
     }
 
     /// Ends the login.
@@ -165,7 +192,7 @@ impl TokenHandle {
         let request =
             Request::Sign { key: key.try_into()?, digest: super::hex::Hex(digest.as_bytes().to_vec()) };
         let orphan = ("signature", Some(key.public.id()));
-        match self.call(request, [None, None], self.limits.call, orphan).await? {
+        match self.call(request, [None, None], self.by_key, orphan).await? {
             Finished { answer: Answer::Signature(bytes), .. } => Ok(message::signature(&bytes)?),
             _ => Err(unexpected()),
         }
@@ -178,18 +205,26 @@ impl TokenHandle {
     pub async fn unwrap(&self, key: &KeyRef, boxed: &TokenBox) -> Result<SecretBuf, TokenError> {
         let request = Request::Unwrap { key: key.try_into()?, boxed: WireBox::from(boxed) };
         let orphan = ("opened box", Some(key.public.id()));
-        match self.call(request, [None, None], self.limits.call, orphan).await? {
+        match self.call(request, [None, None], self.by_key, orphan).await? {
             Finished { answer: Answer::Secret, secret: Some(secret) } => Ok(secret),
             _ => Err(unexpected()),
         }
     }
 
-    /// Makes a P-256 key on the token that signs and never leaves it.
+    /// Makes a P-256 key on the token that signs and never leaves it, with the PIN once and no touch.
     ///
     /// # Errors
     /// [`TokenError::NotLoggedIn`], [`TokenError::NotSupported`], and all that concerns the token.
     pub async fn generate_root(&self, label: &str) -> Result<TokenKey, TokenError> {
-        self.make(Request::GenerateRoot { label: label.to_owned() }, [None, None]).await
+        self.generate_root_with(label, KeyPolicy::PIN_ONCE).await
+    }
+
+    /// The same with a policy of its own.
+    ///
+    /// # Errors
+    /// As [`TokenHandle::generate_root`]; [`TokenError::NotSupported`] where the token knows no policies.
+    pub async fn generate_root_with(&self, label: &str, policy: KeyPolicy) -> Result<TokenKey, TokenError> {
+        self.make(Request::GenerateRoot { label: label.to_owned(), policy }, [None, None]).await
     }
 
     /// Makes a key that opens boxes, of the first method that the token proves to be able to do.
@@ -214,7 +249,8 @@ impl TokenHandle {
         scalar: &SecretBuf,
         public: &PublicKey,
     ) -> Result<TokenKey, TokenError> {
-        let request = Request::Import { label: label.to_owned(), public: message::spki(public)? };
+        let (public, policy) = (message::spki(public)?, KeyPolicy::PIN_ONCE);
+        let request = Request::Import { label: label.to_owned(), public, policy };
         let made = self.make(request, [Some(self.copy(scalar)?), None]).await;
         self.stop_helper().await;
         made

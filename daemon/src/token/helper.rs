@@ -17,7 +17,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use super::TokenProvider;
 use super::frame::{HEADER, Header};
 use super::message::Request;
-use super::pkcs11::Pkcs11Provider;
+use super::provider::AnyProvider;
 use super::secret::Secret;
 
 pub(super) use serve::Server;
@@ -31,7 +31,7 @@ const MEMORY: u64 = 1 << 30;
 /// `touchmarkd token-helper`.
 #[must_use]
 pub fn main() -> ExitCode {
-    main_with(Pkcs11Provider::default)
+    main_with(AnyProvider::default)
 }
 
 /// The helper with tokens of another kind.

@@ -7,7 +7,7 @@ use touchmark_tuf::PublicKey;
 /// and ids can come to mean another key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRef {
-    /// `CKA_ID`.
+    /// `CKA_ID`; on a YubiKey the one byte that names the slot.
     pub id: Vec<u8>,
     /// The enrolled public key.
     pub public: PublicKey,
@@ -20,14 +20,16 @@ pub struct KeyRef {
 /// vault. Keys made by other programs may have any id and label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenKey {
-    /// `CKA_ID`.
+    /// `CKA_ID`; on a YubiKey the one byte that names the slot.
     pub id: Vec<u8>,
-    /// `CKA_LABEL`; what is not UTF-8 in it is replaced.
+    /// `CKA_LABEL`, or what the certificate in the slot says; what is not UTF-8 in it is replaced.
     pub label: String,
     /// Public half.
     pub public: PublicKey,
     /// What it is for.
     pub usage: Usage,
+    /// What it asks of a person, where the token says so: YubiKeys do.
+    pub policy: Option<KeyPolicy>,
 }
 
 impl TokenKey {
@@ -36,6 +38,45 @@ impl TokenKey {
     pub fn key_ref(&self) -> KeyRef {
         KeyRef { id: self.id.clone(), public: self.public.clone() }
     }
+}
+
+/// What a key asks of a person before it is used; chosen when it is made and fixed from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPolicy {
+    /// When the PIN must have been given.
+    pub pin: PinPolicy,
+    /// When the token must be touched.
+    pub touch: TouchPolicy,
+}
+
+impl KeyPolicy {
+    /// The PIN once for each unlocking and no touch, as PKCS#11 tokens do it.
+    pub const PIN_ONCE: Self = Self { pin: PinPolicy::Once, touch: TouchPolicy::Never };
+}
+
+/// When the PIN must have been given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinPolicy {
+    /// Never: whoever has the token can use the key.
+    Never,
+    /// Once since the token was plugged in or locked.
+    Once,
+    /// Right before each use.
+    Always,
+}
+
+/// When the token must be touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TouchPolicy {
+    /// Never.
+    Never,
+    /// For each use.
+    Always,
+    /// For each use, but a touch holds for fifteen seconds.
+    Cached,
 }
 
 /// What a key on a token is for.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest};
 
 use super::hex::Hex;
-use super::{KeyRef, TokenBox, TokenError, TokenKey, TokenKind, TokenState, Usage};
+use super::{KeyPolicy, KeyRef, TokenBox, TokenError, TokenKey, TokenKind, TokenState, Usage};
 
 /// What the daemon asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +16,8 @@ pub(super) enum Request {
     Probe,
     /// Which keys has it?
     Keys,
-    /// The first secret is the user PIN.
-    Login,
+    /// The first secret is the user PIN. It is for a token that has one of these keys, where there are any.
+    Login { enrolled: Vec<WireKeyRef> },
     /// Forget the PIN.
     Logout,
     /// Sign a digest.
@@ -25,11 +25,11 @@ pub(super) enum Request {
     /// Open a box.
     Unwrap { key: WireKeyRef, boxed: WireBox },
     /// Make a signing key.
-    GenerateRoot { label: String },
+    GenerateRoot { label: String, policy: KeyPolicy },
     /// Make a key that opens the vault.
     GenerateUnwrap,
     /// The first secret is the scalar.
-    Import { label: String, public: Hex },
+    Import { label: String, public: Hex, policy: KeyPolicy },
     /// Remove a key.
     Delete { key: WireKeyRef },
     /// The first secret is the security officer's PIN, the second the user PIN.
@@ -78,6 +78,7 @@ pub(super) struct WireKey {
     label: String,
     spki: Hex,
     usage: Usage,
+    policy: Option<KeyPolicy>,
 }
 
 /// A [`TokenBox`] on the wire.
@@ -122,7 +123,7 @@ impl TryFrom<&TokenKey> for WireKey {
 
     fn try_from(key: &TokenKey) -> Result<Self, Malformed> {
         let (id, label) = (Hex(key.id.clone()), key.label.clone());
-        Ok(Self { id, label, spki: spki(&key.public)?, usage: key.usage })
+        Ok(Self { id, label, spki: spki(&key.public)?, usage: key.usage, policy: key.policy })
     }
 }
 
@@ -131,7 +132,7 @@ impl TryFrom<WireKey> for TokenKey {
 
     fn try_from(wire: WireKey) -> Result<Self, Malformed> {
         let public = public_key(&wire.spki)?;
-        Ok(Self { id: wire.id.0, label: wire.label, public, usage: wire.usage })
+        Ok(Self { id: wire.id.0, label: wire.label, public, usage: wire.usage, policy: wire.policy })
     }
 }
 

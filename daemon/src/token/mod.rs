@@ -2,13 +2,14 @@
 //!
 //! Every token has a helper process of its own (`touchmarkd token-helper`). Outside, in the daemon, there is a
 //! [`TokenHandle`]: asynchronous, a bounded queue, a deadline for each job. Inside, one thread owns the PKCS#11
-//! module behind the traits of this file. Between them go length-prefixed messages over the helper's stdin and
+//! module, or the YubiKey, behind the traits of this file. Between them go length-prefixed messages over the helper's stdin and
 //! stdout (`frame`, `message`). A module that hangs or crashes takes its helper with it and nothing else.
 //!
 //! This room knows no policy, no ledger and no store. What may be signed has been decided before a digest
 //! arrives here, and the caller verifies what comes back.
 
 mod config;
+mod der;
 #[cfg(feature = "doors")]
 pub mod doors;
 mod error;
@@ -20,15 +21,19 @@ pub mod helper;
 mod hex;
 mod key;
 mod message;
+#[cfg(feature = "yubikey")]
+mod piv;
 mod pkcs11;
+mod provider;
 mod quiet;
 mod secret;
 mod state;
+mod trial;
 
 pub use config::{Limits, TokenConfig, TokenKind};
 pub use error::TokenError;
 pub use handle::{HelperProgram, OnOrphan, Orphan, TokenHandle};
-pub use key::{KeyRef, TokenBox, TokenKey, UnwrapMethod, Usage};
+pub use key::{KeyPolicy, KeyRef, PinPolicy, TokenBox, TokenKey, TouchPolicy, UnwrapMethod, Usage};
 pub use secret::Secret;
 pub use state::{PinState, Presence, TokenInfo, TokenState};
 
@@ -60,6 +65,11 @@ pub trait Token {
     /// What the token said about its user PIN when it was last asked.
     fn pin_state(&self) -> PinState;
 
+    /// Wrong PINs that it still forgives, where it says so.
+    fn tries_left(&self) -> Option<u32> {
+        self.pin_state().tries_left()
+    }
+
     /// Whether private keys can be used now.
     fn logged_in(&self) -> bool;
 
@@ -69,11 +79,13 @@ pub trait Token {
     /// [`TokenError`]; see its variants.
     fn keys(&mut self) -> Result<Vec<TokenKey>, TokenError>;
 
-    /// Presents the user PIN to the token, exactly once, even where somebody is logged in already.
+    /// Presents the user PIN to the token, exactly once, even where somebody is logged in already. `enrolled`: the keys
+    /// that the daemon knows to be on it. A token that shows its keys without a PIN and has none of them gets none.
     ///
     /// # Errors
     /// [`TokenError::WrongPin`], [`TokenError::PinLocked`], [`TokenError::PinNotSet`]; a refused PIN is forgotten.
-    fn login(&mut self, pin: &Secret) -> Result<(), TokenError>;
+    /// [`TokenError::Mismatch`] before the PIN is sent.
+    fn login(&mut self, pin: &Secret, enrolled: &[KeyRef]) -> Result<(), TokenError>;
 
     /// Ends the login and forgets the PIN.
     fn logout(&mut self);
@@ -99,10 +111,11 @@ pub trait Provision: Token {
     /// Makes a P-256 key that signs and never leaves the token.
     ///
     /// # Errors
-    /// [`TokenError::NotSupported`] where the token cannot, or would make a key that can leave it.
-    fn generate_root(&mut self, label: &str) -> Result<TokenKey, TokenError>;
+    /// [`TokenError::NotSupported`] where the token cannot, or would make a key that can leave it, or has no such policy.
+    fn generate_root(&mut self, label: &str, policy: KeyPolicy) -> Result<TokenKey, TokenError>;
 
-    /// Makes a key that opens boxes, of the first method that this token proves to be able to do.
+    /// Makes a key that opens boxes, of the first method that this token proves to be able to do. One that was made on
+    /// it before, in the one place that it has for such keys, is as good.
     ///
     /// # Errors
     /// [`TokenError::NotSupported`] where it can do neither.
@@ -112,7 +125,13 @@ pub trait Provision: Token {
     ///
     /// # Errors
     /// [`TokenError::NotSupported`] where the token takes no keys from outside.
-    fn import(&mut self, label: &str, scalar: &Secret, public: &PublicKey) -> Result<TokenKey, TokenError>;
+    fn import(
+        &mut self,
+        label: &str,
+        scalar: &Secret,
+        public: &PublicKey,
+        policy: KeyPolicy,
+    ) -> Result<TokenKey, TokenError>;
 
     /// Removes both halves of a key.
     ///

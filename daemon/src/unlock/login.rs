@@ -17,7 +17,7 @@ use crate::secret::PIN_MAX;
 use crate::sign::seat::Held;
 use crate::store::pins::Enrolled;
 use crate::store::{StoreError, Tx};
-use crate::token::{PinState, Presence, TokenError, TokenState};
+use crate::token::{PinState, Presence, TokenError, TokenKind, TokenState};
 use crate::vault::SecretBuf;
 
 /// How long a request waits for somebody to plug a token in.
@@ -221,7 +221,7 @@ pub(super) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState,
     let mut state = slot.handle.refresh().await;
     if matches!(state.presence, Presence::Absent | Presence::Opening) {
         if state.presence == Presence::Absent {
-            let serial = slot.entry.serial.clone().unwrap_or_else(|| serial(&state));
+            let serial = slot.entry.kind.serial().unwrap_or_else(|| serial(&state));
             desk.tell(State::NeedsToken(NeedsToken { token: slot.entry.name.clone(), serial }));
         }
         let mut watch = slot.handle.watch();
@@ -240,9 +240,12 @@ pub(super) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState,
             expected: format!("the enrolled token `{}`", slot.entry.name),
             found,
         })),
-        Presence::Failed(why) => {
-            Err(refuse(TokenError::ModuleUnusable { module: slot.entry.module.display().to_string(), why }))
-        }
+        Presence::Failed(why) => Err(refuse(match &slot.entry.kind {
+            TokenKind::Pkcs11 { module, .. } => {
+                TokenError::ModuleUnusable { module: module.display().to_string(), why }
+            }
+            TokenKind::Yubikey { .. } => TokenError::Unreachable { why },
+        })),
     }
 }
 

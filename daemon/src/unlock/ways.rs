@@ -212,6 +212,9 @@ impl App {
     ) -> Result<(), UnlockError> {
         let serial = record.token.as_ref().map(|token| token.serial.clone()).unwrap_or_default();
         let event = event(record.way.method().to_owned(), way_name(&record), serial);
+        if let Some(token) = &record.token {
+            self.token(&token.name)?.handle.enrol(&token.key);
+        }
         let job = move |tx: &Tx<'_>| {
             tx.put_way(&record)?;
             tx.append(&event)

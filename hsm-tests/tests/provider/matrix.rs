@@ -247,6 +247,8 @@ fn fits(job: Job, call: &str, code: u64, answer: &Result<(), TokenError>) -> boo
         Err(TokenError::HelperEnded { .. }) => job == Look,
         Err(
             TokenError::Timeout
+            | TokenError::NotTouched
+            | TokenError::Unreachable { .. }
             | TokenError::Busy
             | TokenError::AlreadyInitialised
             | TokenError::PinUnfit { .. }

@@ -18,7 +18,9 @@ use crate::vault::{Locked, MemoryError, SecretBuf};
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What a module may want of our own environment. The rest is nobody's business, `NOTIFY_SOCKET` least of all.
-const INHERITED: [&str; 7] = ["HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ", "XDG_CONFIG_HOME"];
+/// The sixth says where the PC/SC service listens, on systems where that is not where libpcsclite expects it.
+const INHERITED: [&str; 8] =
+    ["HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "PCSCLITE_CSOCK_NAME", "TZ", "XDG_CONFIG_HOME"];
 
 /// How long an answer may be on its way after the helper has ended. A module may have left a process behind that keeps
 /// the pipe open.

@@ -91,7 +91,11 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
                 let keys = keys.iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?;
                 Ok((Answer::Keys(keys), None))
             }
-            Request::Login => self.open()?.login(&secret(first)?).map(done),
+            Request::Login { enrolled } => {
+                let keys: Vec<KeyRef> =
+                    enrolled.into_iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?;
+                self.open()?.login(&secret(first)?, &keys).map(done)
+            }
             Request::Logout => {
                 if let Some(token) = &mut self.token {
                     token.logout();
@@ -108,11 +112,11 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
                 let opened = self.open()?.unwrap(&key, &boxed)?;
                 Ok((Answer::Secret, Some(opened)))
             }
-            Request::GenerateRoot { label } => one_key(&self.open()?.generate_root(&label)?),
+            Request::GenerateRoot { label, policy } => one_key(&self.open()?.generate_root(&label, policy)?),
             Request::GenerateUnwrap => one_key(&self.open()?.generate_unwrap()?),
-            Request::Import { label, public } => {
+            Request::Import { label, public, policy } => {
                 let public = message::public_key(&public)?;
-                one_key(&self.open()?.import(&label, &secret(first)?, &public)?)
+                one_key(&self.open()?.import(&label, &secret(first)?, &public, policy)?)
             }
             Request::Delete { key } => {
                 let key = self.key(key)?;
@@ -157,7 +161,8 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
 
     fn state(&self) -> Option<TokenState> {
         let token = self.token.as_ref()?;
-        Some(TokenState::present(token.info().clone(), token.pin_state(), token.logged_in()))
+        let state = TokenState::present(token.info().clone(), token.pin_state(), token.logged_in());
+        Some(TokenState { tries_left: token.tries_left(), ..state })
     }
 
     fn answer(&mut self, number: u32, reply: &Reply, secret: Option<Secret>) -> std::io::Result<()> {

@@ -14,6 +14,10 @@ fn open() -> Request {
     Request::Open { kind: TokenKind::Pkcs11 { module: "fake".into(), label: "fake".into(), serial: None } }
 }
 
+fn login() -> Request {
+    Request::Login { enrolled: Vec::new() }
+}
+
 fn sign() -> Request {
     let key = KeyRef { id: vec![1], public: public_key().unwrap() };
     Request::Sign { key: WireKeyRef::try_from(&key).unwrap(), digest: Hex(vec![7; 32]) }
@@ -64,7 +68,7 @@ fn results(answers: Vec<(Reply, Vec<u8>)>) -> Vec<Result<Answer, TokenError>> {
 fn a_login_lets_sign() {
     let dir = tempfile::tempdir().unwrap();
     let (answers, _) =
-        talk(&dir.path().join("o"), &[(open(), b""), (sign(), b""), (Request::Login, PIN), (sign(), b"")]);
+        talk(&dir.path().join("o"), &[(open(), b""), (sign(), b""), (login(), PIN), (sign(), b"")]);
     let logged_in = answers[2].0.state.clone().unwrap();
     assert!(logged_in.logged_in && logged_in.presence == Presence::Present);
     let results = results(answers);
@@ -75,7 +79,7 @@ fn a_login_lets_sign() {
 #[test]
 fn an_opened_box_travels_beside_the_message() {
     let dir = tempfile::tempdir().unwrap();
-    let (answers, _) = talk(&dir.path().join("o"), &[(open(), b""), (Request::Login, PIN), (unwrap(), b"")]);
+    let (answers, _) = talk(&dir.path().join("o"), &[(open(), b""), (login(), PIN), (unwrap(), b"")]);
     assert_eq!(answers[2].0.result, Ok(Answer::Secret));
     assert_eq!(answers[2].1, [7; 32]);
 }
@@ -84,8 +88,7 @@ fn an_opened_box_travels_beside_the_message() {
 fn a_wrong_pin_reaches_the_token_once() {
     let dir = tempfile::tempdir().unwrap();
     let orders = dir.path().join("o");
-    let (answers, _) =
-        talk(&orders, &[(open(), b""), (Request::Login, b"000000"), (sign(), b""), (sign(), b"")]);
+    let (answers, _) = talk(&orders, &[(open(), b""), (login(), b"000000"), (sign(), b""), (sign(), b"")]);
     assert_eq!(
         results(answers)[1..],
         [
@@ -101,7 +104,7 @@ fn a_wrong_pin_reaches_the_token_once() {
 #[test]
 fn a_login_without_a_pin_reaches_no_token() {
     let dir = tempfile::tempdir().unwrap();
-    let (answers, _) = talk(&dir.path().join("o"), &[(open(), b""), (Request::Login, b"")]);
+    let (answers, _) = talk(&dir.path().join("o"), &[(open(), b""), (login(), b"")]);
     assert!(matches!(results(answers)[1], Err(TokenError::Failed { .. })));
     assert!(!std::fs::read_to_string(dir.path().join("o.log")).unwrap().contains("login"));
 }
@@ -111,7 +114,7 @@ fn a_failing_token_is_let_go_and_opened_anew() {
     let dir = tempfile::tempdir().unwrap();
     let orders = dir.path().join("o");
     std::fs::write(&orders, r#"sign error {"failed":{"call":"C_Sign","code":"CKR_DEVICE_ERROR"}}"#).unwrap();
-    let (answers, _) = talk(&orders, &[(open(), b""), (Request::Login, PIN), (sign(), b""), (sign(), b"")]);
+    let (answers, _) = talk(&orders, &[(open(), b""), (login(), PIN), (sign(), b""), (sign(), b"")]);
     assert!(matches!(answers[2].0.state.as_ref().unwrap().presence, Presence::Failed(_)));
     // The login went with the token.
     assert_eq!(results(answers)[3], Err(TokenError::NotLoggedIn));

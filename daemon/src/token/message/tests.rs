@@ -5,7 +5,8 @@ use touchmark_tuf::PublicKey;
 use super::{Answer, Reply, Request, WireBox, WireKey, WireKeyRef};
 use crate::token::hex::Hex;
 use crate::token::{
-    KeyRef, PinState, TokenBox, TokenError, TokenInfo, TokenKey, TokenKind, TokenState, UnwrapMethod, Usage,
+    KeyPolicy, KeyRef, PinPolicy, PinState, TokenBox, TokenError, TokenInfo, TokenKey, TokenKind, TokenState,
+    TouchPolicy, UnwrapMethod, Usage,
 };
 
 fn key() -> TokenKey {
@@ -15,7 +16,13 @@ fn key() -> TokenKey {
         "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
     ));
     let public = PublicKey::from_p256_point(&point);
-    TokenKey { id: vec![0xab, 1], label: "root".into(), public, usage: Usage::Unwrap(UnwrapMethod::Ecdh) }
+    TokenKey {
+        id: vec![0xab, 1],
+        label: "root".into(),
+        public,
+        usage: Usage::Unwrap(UnwrapMethod::Ecdh),
+        policy: Some(KeyPolicy::PIN_ONCE),
+    }
 }
 
 fn hex_point(text: &str) -> [u8; 65] {
@@ -35,8 +42,18 @@ fn golden_requests() {
             Request::Open { kind },
             r#"{"open":{"kind":{"pkcs11":{"module":"/m.so","label":"touchmark","serial":"7"}}}}"#,
         ),
-        (Request::Login, r#""login""#),
-        (Request::GenerateRoot { label: "root".into() }, r#"{"generate-root":{"label":"root"}}"#),
+        (
+            Request::Open { kind: TokenKind::Yubikey { serial: 7 } },
+            r#"{"open":{"kind":{"yubikey":{"serial":7}}}}"#,
+        ),
+        (Request::Login { enrolled: Vec::new() }, r#"{"login":{"enrolled":[]}}"#),
+        (
+            Request::GenerateRoot {
+                label: "root".into(),
+                policy: KeyPolicy { pin: PinPolicy::Always, touch: TouchPolicy::Cached },
+            },
+            r#"{"generate-root":{"label":"root","policy":{"pin":"always","touch":"cached"}}}"#,
+        ),
         (Request::InitToken, r#""init-token""#),
     ] {
         assert_eq!(serde_json::to_string(&request).unwrap(), golden);

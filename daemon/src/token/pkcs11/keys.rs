@@ -7,6 +7,7 @@ use touchmark_tuf::PublicKey;
 
 use super::fault::refused;
 use super::{Cached, Pkcs11Token};
+use crate::token::der::{element, integer};
 use crate::token::{KeyRef, Token, TokenError, TokenKey, UnwrapMethod, Usage};
 
 /// secp256r1 as `CKA_EC_PARAMS` has it: an OBJECT IDENTIFIER in DER (RFC 5480 section 2.1.1.1).
@@ -145,7 +146,7 @@ pub(super) fn read_public(session: &Session, handle: ObjectHandle) -> Result<Opt
             _ if label == UnwrapMethod::Ecdh.label() => Usage::Unwrap(UnwrapMethod::Ecdh),
             _ => Usage::Sign,
         };
-        TokenKey { id, label, public, usage }
+        TokenKey { id, label, public, usage, policy: None }
     }))
 }
 
@@ -202,33 +203,6 @@ fn rsa_spki(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     let key = element(0x30, &[integer(modulus), integer(exponent)].concat());
     let bits = element(0x03, &[[0].as_slice(), &key].concat());
     element(0x30, &[ALGORITHM.as_slice(), &bits].concat())
-}
-
-/// A positive INTEGER in DER.
-fn integer(number: &[u8]) -> Vec<u8> {
-    let zeros = number.iter().take_while(|byte| **byte == 0).count();
-    let mut content = number.get(zeros..).unwrap_or_default().to_vec();
-    if content.first().is_none_or(|byte| *byte >= 0x80) {
-        content.insert(0, 0);
-    }
-    element(0x02, &content)
-}
-
-/// One DER element: tag, length, content.
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag];
-    match u8::try_from(content.len()) {
-        Ok(len @ 0..=0x7f) => out.push(len),
-        _ => {
-            let length = content.len().to_be_bytes();
-            let zeros = length.iter().take_while(|byte| **byte == 0).count();
-            let used = length.get(zeros..).unwrap_or_default();
-            out.extend(u8::try_from(used.len()).map(|len| 0x80 | len));
-            out.extend_from_slice(used);
-        }
-    }
-    out.extend_from_slice(content);
-    out
 }
 
 #[cfg(test)]

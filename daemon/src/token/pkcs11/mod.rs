@@ -22,9 +22,10 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::slot::Slot;
 use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest};
 
+use super::provider::another_kind;
 use super::{
-    KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey, TokenKind,
-    TokenProvider,
+    KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
+    TokenKind, TokenProvider,
 };
 use fault::refused;
 use session::Held;
@@ -58,7 +59,7 @@ impl Pkcs11Provider {
 
 impl TokenProvider for Pkcs11Provider {
     fn open(&self, which: &TokenKind) -> Result<Box<dyn Provision>, TokenError> {
-        let TokenKind::Pkcs11 { module, .. } = which;
+        let TokenKind::Pkcs11 { module, .. } = which else { return Err(another_kind(which)) };
         let context = self.initialised(module)?;
         match open::find(&context, which) {
             Ok((slot, state)) => {
@@ -76,7 +77,7 @@ impl TokenProvider for Pkcs11Provider {
     }
 
     fn init_token(&self, which: &TokenKind, so_pin: &Secret, pin: &Secret) -> Result<(), TokenError> {
-        let TokenKind::Pkcs11 { module, .. } = which;
+        let TokenKind::Pkcs11 { module, .. } = which else { return Err(another_kind(which)) };
         let context = self.initialised(module)?;
         let made = open::init_token(&context, which, so_pin, pin);
         finalise(context);
@@ -137,7 +138,8 @@ impl Token for Pkcs11Token {
         self.list_keys()
     }
 
-    fn login(&mut self, pin: &Secret) -> Result<(), TokenError> {
+    /// What a PKCS#11 token shows before a login is a matter of its module, so that `enrolled` says nothing about it.
+    fn login(&mut self, pin: &Secret, _enrolled: &[KeyRef]) -> Result<(), TokenError> {
         self.login_anew(pin)
     }
 
@@ -164,7 +166,8 @@ impl Token for Pkcs11Token {
 }
 
 impl Provision for Pkcs11Token {
-    fn generate_root(&mut self, label: &str) -> Result<TokenKey, TokenError> {
+    fn generate_root(&mut self, label: &str, policy: KeyPolicy) -> Result<TokenKey, TokenError> {
+        no_policy(policy)?;
         self.make_signing_key(label)
     }
 
@@ -172,13 +175,26 @@ impl Provision for Pkcs11Token {
         self.make_unwrap_key()
     }
 
-    fn import(&mut self, label: &str, scalar: &Secret, public: &PublicKey) -> Result<TokenKey, TokenError> {
+    fn import(
+        &mut self,
+        label: &str,
+        scalar: &Secret,
+        public: &PublicKey,
+        policy: KeyPolicy,
+    ) -> Result<TokenKey, TokenError> {
+        no_policy(policy)?;
         self.take_key(label, scalar, public)
     }
 
     fn delete(&mut self, key: &KeyRef) -> Result<(), TokenError> {
         self.destroy_key(key)
     }
+}
+
+/// PKCS#11 has no word for touches, nor for the PIN before each use of a key that makers agree on.
+fn no_policy(policy: KeyPolicy) -> Result<(), TokenError> {
+    let what = || "have touch and PIN policies: it is a PKCS#11 token".to_owned();
+    (policy == KeyPolicy::PIN_ONCE).then_some(()).ok_or_else(|| TokenError::NotSupported { what: what() })
 }
 
 /// Ends the module's state, so that the next `C_Initialize` looks for tokens anew.

@@ -8,6 +8,7 @@ use cryptoki::types::AuthPin;
 use zeroize::Zeroize;
 
 use super::fault::refused;
+use crate::token::provider::another_kind;
 use crate::token::quiet::Quiet;
 use crate::token::{PinState, Secret, TokenError, TokenInfo, TokenKind};
 
@@ -23,7 +24,7 @@ pub(super) struct SlotState {
 
 /// The slot of the token that `which` describes.
 pub(super) fn find(context: &Pkcs11, which: &TokenKind) -> Result<(Slot, SlotState), TokenError> {
-    let TokenKind::Pkcs11 { label, serial, .. } = which;
+    let TokenKind::Pkcs11 { label, serial, .. } = which else { return Err(another_kind(which)) };
     let mut labelled = tokens(context)?;
     labelled.retain(|(_, state)| state.initialised && state.info.label == *label);
     let found: Vec<String> = labelled.iter().map(|(_, state)| state.info.serial.clone()).collect();
@@ -55,7 +56,7 @@ pub(super) fn init_token(
     so_pin: &Secret,
     pin: &Secret,
 ) -> Result<(), TokenError> {
-    let TokenKind::Pkcs11 { label, .. } = which;
+    let TokenKind::Pkcs11 { label, .. } = which else { return Err(another_kind(which)) };
     if label.len() > LABEL {
         return Err(TokenError::NotSupported { what: format!("have a label of more than {LABEL} bytes") });
     }

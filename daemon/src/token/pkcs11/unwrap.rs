@@ -7,12 +7,11 @@ use cryptoki::mechanism::{Mechanism, MechanismType};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
-use p256::elliptic_curve::sec1::ToSec1Point;
-use p256::{NonZeroScalar, PublicKey as Point, SecretKey};
 use zeroize::Zeroizing;
 
 use super::Pkcs11Token;
 use crate::token::quiet::Quiet;
+use crate::token::trial::Trial;
 use crate::token::{KeyRef, Secret, TokenBox, TokenError};
 
 impl Pkcs11Token {
@@ -34,16 +33,8 @@ impl Pkcs11Token {
 
     /// Agrees with a key of our own and compares.
     pub(super) fn try_ecdh(&mut self, key: &KeyRef) -> Result<(), TokenError> {
-        let cannot = || TokenError::NotSupported { what: "agree on a secret by ECDH".to_owned() };
-        let public = key.public.p256_point().and_then(|point| Point::from_sec1_bytes(&point).ok());
-        let public = public.ok_or_else(cannot)?;
-        let ours = random_scalar()?;
-        let peer: [u8; 65] =
-            ours.public_key().to_sec1_point(false).as_bytes().try_into().map_err(|_| cannot())?;
-        let expected = p256::ecdh::diffie_hellman(NonZeroScalar::from(&ours), public.as_affine());
-        let opened = self.open_box(key, &TokenBox::Ecdh { peer })?;
-        let same = opened.expose() == expected.raw_secret_bytes().as_slice();
-        same.then_some(()).ok_or_else(cannot)
+        let trial = Trial::of(&key.public)?;
+        trial.passed(&self.open_box(key, &trial.boxed())?)
     }
 
     /// Has the token encrypt with the public half, and opens that.
@@ -85,12 +76,4 @@ fn shared_x(session: &Session, own: ObjectHandle, peer: &[u8; 65]) -> Result<Vec
 fn oaep() -> Mechanism<'static> {
     let (hash, mask) = (MechanismType::SHA1, PkcsMgfType::MGF1_SHA1);
     Mechanism::RsaPkcsOaep(PkcsOaepParams::new(hash, mask, PkcsOaepSource::empty()))
-}
-
-/// A key that is used once, to see whether the token can agree with it.
-fn random_scalar() -> Result<SecretKey, TokenError> {
-    let failed = |code: String| TokenError::Failed { call: "getrandom".to_owned(), code };
-    let mut bytes = Zeroizing::new([0; 32]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(|error| failed(error.to_string()))?;
-    SecretKey::from_slice(bytes.as_slice()).map_err(|error| failed(error.to_string()))
 }
