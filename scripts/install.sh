@@ -9,6 +9,8 @@ needs() {
     cat <<'LIST'
 quickstart gcc                 cc                                  links Rust programs, compiles SQLite and ring
 quickstart libc6-dev           /usr/include/stdlib.h               the C library to link with
+quickstart libpcsclite-dev     /usr/include/PCSC/winscard.h        the library to smart cards, to link with
+quickstart pkg-config          pkg-config                          finds that
 quickstart ca-certificates     /etc/ssl/certs/ca-certificates.crt  who vouches for servers on the internet
 quickstart softhsm2            softhsm2-util                       a token in software: the root key lives on it
 quickstart notary              notary-server                       the real Notary: server, signer and its own client
@@ -26,6 +28,10 @@ test       mariadb-server-core mariadbd                            keeps what th
 test       swtpm               swtpm                               a TPM in software
 test       libtpm2-pkcs11-1    /usr/lib/*/pkcs11/libtpm2_pkcs11.so PKCS#11 on a TPM: the second kind of token
 test       libtss2-tcti-swtpm0 /usr/lib/*/libtss2-tcti-swtpm.so.0  the way from there to the TPM in software
+test       pcscd               pcscd                               the service for smart cards
+test       vsmartcard-vpcd     /usr/lib/pcsc/drivers/serial/libifdvpcd.so readers for cards in software
+test       yubico-piv-tool     yubico-piv-tool                     Yubico's tool, which takes such a card for a YubiKey
+test       ykcs11              /usr/lib/*/libykcs11.so             Yubico's PKCS#11 module, which notary uses too
 bench      openssh-client      ssh-agent                           OpenSSH's agent, counted beside ours
 parsec     libclang-dev        /usr/lib/llvm-*/lib/libclang*.so*   reads headers for parsec
 parsec     cmake               cmake                               builds a part of parsec
@@ -89,6 +95,7 @@ keep_off() {
     for package in "$@"; do
         case $package in
             docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;
+            pcscd) systemctl disable --quiet pcscd.socket pcscd.service || true ;;
             docker-registry) systemctl disable --quiet docker-registry.service || true ;;
         esac
     done

@@ -28,6 +28,7 @@ pub mod http2;
 pub mod images;
 pub mod mariadb;
 pub mod notary;
+pub mod pcscd;
 pub mod piv;
 pub mod place;
 pub mod ports;
