@@ -8,7 +8,7 @@ use std::time::Duration;
 use hsm_tests::cli::{Ran, shipped};
 use hsm_tests::softhsm::{PIN, SO_PIN};
 use touchmarkd::token::{
-    HelperProgram, Limits, TokenConfig, TokenHandle, TokenKind, TokenState, UnwrapMethod,
+    HelperProgram, Limits, TokenConfig, TokenHandle, TokenKey, TokenKind, TokenState, UnwrapMethod,
 };
 use touchmarkd::vault::{Locked, SecretBuf};
 
@@ -24,12 +24,28 @@ pub(crate) trait Rig {
     /// Whether it says that a wrong PIN was tried.
     const SAYS_LOW: bool;
 
+    /// Whether `init_token` makes it ready. One that it does not is ready, and its PIN is [`PIN`].
+    const IS_MADE_READY: bool;
+
     /// A place for tokens, with one empty slot.
     fn empty() -> Self;
-    fn module() -> PathBuf;
+    /// The description of a token by its label, and by its serial number where it has one beside.
+    fn kind(&self, label: &str, serial: Option<&str>) -> TokenKind;
     fn environment(&self) -> BTreeMap<String, String>;
-    /// OpenSC's `pkcs11-tool` on the same token.
-    fn pkcs11_tool(&self, args: &[&str]) -> Ran;
+    /// Another program sees the key, and what it is called.
+    fn is_seen_from_outside(&self, key: &TokenKey);
+}
+
+/// OpenSC's `pkcs11-tool` lists the key of [`LABEL`]'s token.
+pub(crate) fn pkcs11_tool_sees(key: &TokenKey, pkcs11_tool: impl FnOnce(&[&str]) -> Ran) {
+    let id: String = key.id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let listed = pkcs11_tool(&["--login", "--pin", PIN, "--list-objects", "--token-label", LABEL]);
+    listed.says(&key.label).says(&id).says("never extractable");
+}
+
+/// A token behind a PKCS#11 module.
+pub(crate) fn pkcs11(module: PathBuf, label: &str, serial: Option<&str>) -> TokenKind {
+    TokenKind::Pkcs11 { module, label: label.to_owned(), serial: serial.map(str::to_owned) }
 }
 
 /// A token that can be made to be gone and to come back.
@@ -56,7 +72,9 @@ impl<R: Rig> Bench<R> {
     /// A token made ready by `init_token`, not logged in.
     pub(crate) async fn initialised() -> Self {
         let bench = Self::empty();
-        bench.token.init_token(&bench.secret(SO_PIN), &bench.secret(PIN)).await.expect("a new token");
+        if R::IS_MADE_READY {
+            bench.token.init_token(&bench.secret(SO_PIN), &bench.secret(PIN)).await.expect("a new token");
+        }
         bench
     }
 
@@ -105,8 +123,7 @@ pub(crate) async fn until(
 }
 
 fn handle<R: Rig>(rig: &R, label: &str, serial: Option<&str>, locked: &Arc<Locked>) -> TokenHandle {
-    let (label, serial) = (label.to_owned(), serial.map(str::to_owned));
-    let kind = TokenKind::Pkcs11 { module: R::module(), label, serial };
+    let kind = rig.kind(label, serial);
     let config = TokenConfig { name: "bench".to_owned(), kind, env: rig.environment() };
     let limits = Limits { probe: Duration::from_millis(200), ..Limits::default() };
     TokenHandle::start(config, Arc::clone(locked), HelperProgram::touchmarkd(shipped("touchmarkd")), limits)

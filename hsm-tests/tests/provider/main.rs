@@ -36,6 +36,7 @@ macro_rules! passes {
 }
 
 mod bench;
+mod card;
 mod codes;
 mod faults;
 mod helper;
@@ -49,3 +50,4 @@ mod softhsm;
 mod suite;
 mod swapped;
 mod swtpm;
+mod yubikey;

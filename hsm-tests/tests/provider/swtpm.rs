@@ -1,33 +1,32 @@
 //! tpm2-pkcs11 on swtpm: the closest thing to hardware here. It agrees on no secrets and takes no keys.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use hsm_tests::cli::Ran;
 use hsm_tests::swtpm::SwTpm;
-use touchmarkd::token::UnwrapMethod;
+use touchmarkd::token::{TokenKey, TokenKind, UnwrapMethod};
 
-use crate::bench::{Removable, Rig};
+use crate::bench::{Removable, Rig, pkcs11, pkcs11_tool_sees};
 
 impl Rig for SwTpm {
     const METHOD: UnwrapMethod = UnwrapMethod::RsaOaep;
     const TAKES_KEYS: bool = false;
     const SAYS_LOW: bool = false;
+    const IS_MADE_READY: bool = true;
 
     fn empty() -> Self {
         Self::start()
     }
 
-    fn module() -> PathBuf {
-        Self::module()
+    fn kind(&self, label: &str, serial: Option<&str>) -> TokenKind {
+        pkcs11(Self::module(), label, serial)
     }
 
     fn environment(&self) -> BTreeMap<String, String> {
         self.environment()
     }
 
-    fn pkcs11_tool(&self, args: &[&str]) -> Ran {
-        self.pkcs11_tool(args)
+    fn is_seen_from_outside(&self, key: &TokenKey) {
+        pkcs11_tool_sees(key, |args| self.pkcs11_tool(args));
     }
 }
 

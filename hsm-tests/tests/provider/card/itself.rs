@@ -1,0 +1,176 @@
+//! What kind of card it is, what it answers, and what is heard and felt of it.
+
+use std::time::{Duration, Instant};
+
+use hsm_tests::cli::tool;
+use hsm_tests::pcscd::{NOBODYS, Pcscd, apart};
+use hsm_tests::piv::{Firmware, Malformed};
+use hsm_tests::place::Place;
+use hsm_tests::soak;
+use hsm_tests::softhsm::PIN;
+use touchmarkd::token::{HelperProgram, Presence, TokenError};
+
+use super::{At, USE, says};
+use crate::yubikey::{SERIAL, card};
+
+#[tokio::test]
+async fn a_malformed_answer_is_the_error_of_one_job() {
+    let (at, key) = At::with_key().await;
+    let sane = || at.controls().malform(None);
+
+    at.controls().malform(Some(Malformed::EmptyMetadata));
+    let refused = at.token.keys().await.unwrap_err();
+    assert!(matches!(refused, TokenError::Failed { .. }), "{refused:?}");
+    sane();
+    at.recovers(&key, Instant::now()).await;
+
+    // A certificate without contents says nothing; the key is there all the same.
+    at.controls().malform(Some(Malformed::EmptyObject));
+    let keys = at.token.keys().await.unwrap();
+    assert_eq!((keys[0].label.as_str(), &keys[0].public), ("slot 9c (digital signature)", &key.public));
+    sane();
+    at.signs(&key).await;
+
+    // The crate panics: the helper is lost, and the daemon is not.
+    let helper = at.token.helper_pid().unwrap();
+    at.controls().malform(Some(Malformed::OneByteKey));
+    let refused = at.token.generate_root("never").await.unwrap_err();
+    assert!(matches!(refused, TokenError::HelperEnded { .. }), "{refused:?}");
+    at.controls().malform(Some(Malformed::ShortVersion));
+    at.until(|state| says(state, "panicked")).await;
+    let refused = at.login().await.unwrap_err();
+    assert!(matches!(refused, TokenError::HelperEnded { .. }), "{refused:?}");
+    sane();
+    at.recovers(&key, Instant::now()).await;
+    assert_ne!(at.token.helper_pid(), Some(helper));
+}
+
+#[tokio::test]
+async fn old_firmware_does_all_but_remove_a_key() {
+    let at = At::with(Firmware::V5_4).await;
+    at.login().await.unwrap();
+    let key = at.token.generate_root("root").await.unwrap();
+    at.signs(&key).await;
+    at.token.generate_unwrap().await.unwrap();
+    let refused = at.token.delete(&key.key_ref()).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("its firmware is 5.4.3, and 5.7 is the first that can"),
+        "{refused}"
+    );
+    at.signs(&key).await;
+}
+
+#[tokio::test]
+async fn a_second_vault_takes_the_key_of_the_first() {
+    let at = At::present().await;
+    at.login().await.unwrap();
+    let first = at.token.generate_unwrap().await.unwrap();
+    assert_eq!(at.token.generate_unwrap().await.unwrap(), first);
+}
+
+#[test]
+fn the_management_key_is_taken_from_behind_the_pin_or_is_the_factorys() {
+    apart(|pcscd| {
+        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
+        let keep = |work: fn(&yubikey::MgmKey, &mut yubikey::YubiKey)| {
+            let mut own = yubikey::YubiKey::open_by_serial(SERIAL.into()).unwrap();
+            own.verify_pin(PIN.as_bytes()).unwrap();
+            let now = yubikey::MgmKey::get_protected(&mut own);
+            own.authenticate(&now.unwrap_or_else(|_| yubikey::MgmKey::get_default(&own).unwrap())).unwrap();
+            let new = yubikey::MgmKey::from_bytes([0x5a; 24], Some(yubikey::MgmAlgorithmId::Aes192)).unwrap();
+            work(&new, &mut own);
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        keep(|new, own| new.set_protected(own).unwrap());
+        let at = runtime.block_on(async {
+            let at = At::on(pcscd);
+            at.until(|state| state.presence == Presence::Present).await;
+            at.login().await.unwrap();
+            let key = at.token.generate_root("root").await.unwrap();
+            at.signs(&key).await;
+            at
+        });
+        keep(|new, own| new.set_manual(own, false).unwrap());
+        runtime.block_on(async {
+            at.until(|state| state.presence == Presence::Present && !state.logged_in).await;
+            at.login().await.unwrap();
+            let refused = at.token.generate_root("root").await.unwrap_err();
+            assert!(
+                refused.to_string().contains("its management key is not kept behind its PIN"),
+                "{refused}"
+            );
+            assert!(at.token.state().logged_in);
+        });
+    });
+}
+
+/// A helper in which somebody listens to all that is logged: the card's name is heard, a PIN or a command never.
+#[tokio::test]
+async fn nobody_who_listens_to_the_logs_hears_a_command() {
+    let place = Place::new();
+    let (pcscd, heard) = (Pcscd::with_card(NOBODYS, card(Firmware::V5_7, SERIAL)), place.join("heard"));
+    let listening = format!("exec {} 2> {}", env!("CARGO_BIN_EXE_listening-token-helper"), heard.display());
+    let helper = HelperProgram { program: tool("sh"), arguments: vec!["-c".into(), listening.into()] };
+    let at = At::run_by(pcscd, helper);
+    at.until(|state| state.presence == Presence::Present).await;
+    at.login().await.unwrap();
+    let key = at.token.generate_root("root").await.unwrap();
+    at.signs(&key).await;
+    at.token.stop_helper().await;
+
+    let heard = std::fs::read_to_string(heard).unwrap();
+    assert!(heard.contains("INFO yubikey::yubikey connected to reader"), "nobody listened: {heard}");
+    // As the crate writes bytes: [0, 32, 0, 128, 8, 54, 52, ...
+    let digits: Vec<String> = PIN.bytes().map(|digit| digit.to_string()).collect();
+    let hex: String = PIN.bytes().map(|digit| format!("{digit:02x}")).collect();
+    for secret in [PIN, digits.join(", ").as_str(), hex.as_str(), ">>>", "<<<", "TRACE"] {
+        assert!(!heard.contains(secret), "{secret}: {heard}");
+    }
+}
+
+/// What the daemon's side adds to what the card itself takes.
+#[test]
+fn a_signature_takes_hardly_longer_than_the_card_does() {
+    const ROUNDS: usize = 30;
+    /// Faster than any real one.
+    const CARD: Duration = Duration::from_millis(40);
+    apart(|pcscd| {
+        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let median = |mut all: Vec<Duration>| {
+            all.sort_unstable();
+            all[all.len() / 2].as_micros()
+        };
+        let (at, ours) = runtime.block_on(async {
+            let at = At::on(pcscd);
+            at.until(|state| state.presence == Presence::Present).await;
+            at.login().await.unwrap();
+            let key = at.token.generate_root("root").await.unwrap();
+            at.controls().forget();
+            at.controls().delay(CARD);
+            let mut took = Vec::new();
+            for _ in 0..ROUNDS {
+                let since = Instant::now();
+                at.sign(&key).await.unwrap();
+                took.push(since.elapsed());
+            }
+            assert_eq!((at.controls().pins_sent(), at.controls().count(USE)), (0, ROUNDS));
+            at.token.stop_helper().await;
+            (at, median(took))
+        });
+        let mut card = yubikey::YubiKey::open_by_serial(SERIAL.into()).unwrap();
+        card.verify_pin(PIN.as_bytes()).unwrap();
+        let (algorithm, slot) = (yubikey::piv::AlgorithmId::EccP256, yubikey::piv::SlotId::Signature);
+        let mut took = Vec::new();
+        for _ in 0..ROUNDS {
+            let since = Instant::now();
+            yubikey::piv::sign_data(&mut card, &[7; 32], algorithm, slot).unwrap();
+            took.push(since.elapsed());
+        }
+        let bare = median(took);
+        soak::say(&format!("a signature takes {ours} us, and the card alone {bare} us"));
+        soak::at_most("more than the card alone takes, us", ours.saturating_sub(bare), 5000);
+        soak::at_most("in thousandths of that", ours * 1000 / bare, 1100);
+        drop(at);
+    });
+}

@@ -1,0 +1,150 @@
+//! It is pulled out, exchanged, reset, kept by others, and its service dies.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hsm_tests::cli::shipped;
+use hsm_tests::pcscd::{NOBODYS, Pcscd, apart};
+use hsm_tests::piv::Firmware;
+use hsm_tests::soak;
+use touchmark_tuf::Sha256Digest;
+use touchmarkd::token::{HelperProgram, KeyPolicy, Presence, TokenError, TouchPolicy};
+
+use super::{At, PATIENCE, SELECT, says, token};
+use crate::bench::{locked, until};
+use crate::yubikey::{SERIAL, card};
+
+#[tokio::test]
+async fn a_pulled_card_and_a_dead_service_cost_one_login_each() {
+    let (mut at, key) = At::with_key().await;
+    let mut worst = (0, 0);
+    for _ in 0..soak::rounds(2, 50) {
+        at.pcscd.reader().pull_out();
+        at.until(|state| state.presence == Presence::Absent && !state.logged_in).await;
+        assert_eq!(at.login().await.unwrap_err(), TokenError::NotPresent);
+        at.pcscd.reader().put_back();
+        worst.0 = worst.0.max(at.recovers(&key, Instant::now()).await);
+
+        at.pcscd.kill();
+        at.until(|state| says(state, "systemctl enable --now pcscd.socket")).await;
+        let refused = at.login().await.unwrap_err();
+        assert!(matches!(refused, TokenError::Unreachable { .. }), "{refused:?}");
+        at.pcscd.start_again();
+        worst.1 = worst.1.max(at.recovers(&key, Instant::now()).await);
+    }
+    soak::at_most("a card that was pulled out is back, ms", worst.0, 5000);
+    soak::at_most("a card whose service was dead is back, ms", worst.1, 5000);
+}
+
+#[tokio::test]
+async fn without_a_service_there_is_a_hint_and_no_crash() {
+    let nowhere = BTreeMap::from([("PCSCLITE_CSOCK_NAME".to_owned(), "/nowhere/pcscd.comm".to_owned())]);
+    let token = token(nowhere, &locked(), HelperProgram::touchmarkd(shipped("touchmarkd")));
+    until(&token, PATIENCE, |state| says(state, "systemctl enable --now pcscd.socket")).await;
+    let helper = token.helper_pid();
+    for _ in 0..3 {
+        token.refresh().await;
+    }
+    assert_eq!(token.helper_pid(), helper);
+}
+
+#[tokio::test]
+async fn another_card_in_the_reader_gets_no_pin() {
+    let (at, key) = At::with_key().await;
+    at.token.enrol(&key.key_ref());
+    let ours = at.pcscd.reader().exchange(card(Firmware::V5_7, SERIAL + 1));
+    let wrong = at.until(|state| matches!(state.presence, Presence::Mismatch(_))).await;
+    assert_eq!(
+        wrong.presence,
+        Presence::Mismatch("expected YubiKey 12345678, found YubiKey 12345679".into())
+    );
+    for _ in 0..3 {
+        let refused = at.login().await.unwrap_err();
+        assert!(matches!(refused, TokenError::Mismatch { .. }), "{refused:?}");
+    }
+    assert_eq!(at.controls().pins_sent(), 0);
+    // It was opened once to ask for its serial number, and is left alone.
+    assert_eq!(at.controls().count(SELECT), 1);
+
+    // The right serial number, and nothing of what was enrolled: reset, or made to look like ours.
+    drop(at.pcscd.reader().exchange(card(Firmware::V5_7, SERIAL)));
+    at.until(|state| state.presence == Presence::Present).await;
+    let refused = at.login().await.unwrap_err();
+    assert!(matches!(&refused, TokenError::Mismatch { found, .. } if found.contains("reset")), "{refused:?}");
+    assert_eq!(at.controls().pins_sent(), 0);
+
+    drop(at.pcscd.reader().exchange(ours));
+    at.recovers(&key, Instant::now()).await;
+}
+
+#[tokio::test]
+async fn a_foreign_card_is_left_alone_while_ours_is_away() {
+    let pcscd = Pcscd::with_card(NOBODYS, card(Firmware::V5_7, SERIAL + 1));
+    let at = At::on(pcscd);
+    at.until(|state| state.presence == Presence::Absent).await;
+    for _ in 0..10 {
+        assert_eq!(at.token.refresh().await.presence, Presence::Absent);
+    }
+    assert_eq!(at.controls().count(SELECT), 1);
+    at.pcscd.readers()[1].insert(card(Firmware::V5_7, SERIAL));
+    at.until(|state| state.presence == Presence::Present).await;
+    at.login().await.unwrap();
+    assert_eq!((at.controls().pins_sent(), at.controls().count(SELECT)), (0, 1));
+}
+
+#[tokio::test]
+async fn what_another_program_does_to_the_card_costs_a_login_and_no_try() {
+    let (at, key) = At::with_key().await;
+    // It selects the application, and resets the card when it goes.
+    at.pcscd.cli("yubico-piv-tool").args(["-r", NOBODYS, "-a", "status"]).ok();
+    at.recovers(&key, Instant::now()).await;
+}
+
+#[test]
+fn a_card_that_somebody_has_for_himself_is_said_to_be_so() {
+    apart(|pcscd| {
+        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
+        let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
+        let name = context.list_readers_owned().unwrap().remove(0);
+        let alone = context.connect(&name, pcsc::ShareMode::Exclusive, pcsc::Protocols::T1).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let at = At::on(pcscd);
+            at.until(|state| says(state, "another program has the card for itself alone")).await;
+            alone.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+            at.until(|state| state.presence == Presence::Present).await;
+            at.login().await.unwrap();
+            assert_eq!(at.controls().pins_sent(), 1);
+        });
+    });
+}
+
+/// Another program that keeps the card in a transaction keeps us waiting, and is not taken for somebody who does not touch.
+#[test]
+fn a_transaction_of_another_program_is_waited_for() {
+    apart(|pcscd| {
+        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
+        let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
+        let name = context.list_readers_owned().unwrap().remove(0);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let at = At::on(pcscd);
+            at.until(|state| state.presence == Presence::Present).await;
+            at.login().await.unwrap();
+            let policy = KeyPolicy { touch: TouchPolicy::Always, ..KeyPolicy::PIN_ONCE };
+            let key = at.token.generate_root_with("root", policy).await.unwrap();
+            let mut other = context.connect(&name, pcsc::ShareMode::Shared, pcsc::Protocols::T1).unwrap();
+            let kept = other.transaction().unwrap();
+            let signing = tokio::spawn({
+                let (token, key) = (at.token.clone(), key.key_ref());
+                async move { token.sign(&key, Sha256Digest::of(b"x")).await }
+            });
+            // Longer than a card takes to say that a PIN is missing.
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            assert!(!signing.is_finished());
+            kept.end(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+            signing.await.unwrap().unwrap();
+            other.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+        });
+    });
+}
