@@ -99,7 +99,7 @@ impl App {
                 None => Ok(()),
             };
         }
-        let Some(way) = self.choose_way(ways, token) else {
+        let Some(way) = self.choose_way(ways, token).await else {
             // A token that only holds root keys.
             return match token {
                 Some(name) => self.unlock_token(name, desk).await,

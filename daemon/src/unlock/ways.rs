@@ -1,6 +1,7 @@
 //! The ways to open the vault: by a token, by a passphrase; one more, one fewer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use touchmark_proto::v1::SecretKind;
 use touchmark_proto::v1::Working;
@@ -17,13 +18,21 @@ use crate::token::{Presence, TokenBox, TokenKey, UnwrapMethod, Usage};
 use crate::vault::{VaultError, Way, WayAsk, WrapTo};
 
 const INTENT: &str = "open the vault";
+/// How long a token may take to say that it is there, where there is another way.
+const LOOK_TIME: Duration = Duration::from_secs(5);
 
 impl App {
     /// The way to try: the named token's, else a token that is there, else the passphrase, else any.
-    pub(super) fn choose_way(&self, ways: Vec<WayRecord>, token: Option<&str>) -> Option<WayRecord> {
+    pub(super) async fn choose_way(&self, ways: Vec<WayRecord>, token: Option<&str>) -> Option<WayRecord> {
         let of = |way: &WayRecord| way.token.as_ref().map(|token| token.name.clone());
         if let Some(name) = token {
             return ways.into_iter().find(|way| of(way).as_deref() == Some(name));
+        }
+        if ways.len() > 1 {
+            // Nobody has looked since the vault was closed: its tokens' helpers ended with that.
+            let slots = ways.iter().filter_map(|way| self.token(&of(way)?).ok());
+            let looks = slots.map(|slot| tokio::time::timeout(LOOK_TIME, slot.handle.refresh()));
+            drop(futures_util::future::join_all(looks).await);
         }
         let rank = |way: &WayRecord| match of(way)
             .map(|name| self.token(&name).map(|slot| slot.handle.state().presence))
