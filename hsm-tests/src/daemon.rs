@@ -1,5 +1,6 @@
 //! The shipped `touchmarkd`, as a person or a service manager starts it.
 
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -48,6 +49,17 @@ impl Daemon {
     #[must_use]
     pub fn with_config(config: impl FnOnce(&Path, &Path) -> String) -> Self {
         Self::configured(config, |cli, _| cli)
+    }
+
+    /// The same with this in its environment.
+    #[must_use]
+    pub fn in_environment(
+        variables: &BTreeMap<String, String>,
+        config: impl FnOnce(&Path, &Path) -> String,
+    ) -> Self {
+        Self::configured(config, |cli, _| {
+            variables.iter().fold(cli, |cli, (name, value)| cli.env(name, value))
+        })
     }
 
     /// The same, made for being looked into: root can read its locked memory (`--memory mlock`), it logs all that it

@@ -1,0 +1,152 @@
+//! A YubiKey under the shipped daemon and client: its root key signs, its slot 9d opens the vault, a spare one does when
+//! it is gone, and a wrong PIN in a file costs one try.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::time::{Duration, Instant};
+
+use hsm_tests::ca::Ca;
+use hsm_tests::cli::{Cli, tool};
+use hsm_tests::daemon::Daemon;
+use hsm_tests::home::Home;
+use hsm_tests::notary::Notary;
+use hsm_tests::pcscd::{NOBODYS, Pcscd};
+use hsm_tests::piv::{Controls, DEFAULT_PIN, Firmware, PivCard};
+use hsm_tests::soak;
+
+const SERIAL: u32 = 12_345_678;
+const SPARE: u32 = 12_345_679;
+
+/// A daemon that knows two YubiKeys, and whoever is in the readers.
+struct World {
+    home: Home,
+    daemon: Daemon,
+    pcscd: Pcscd,
+}
+
+impl World {
+    /// The first of the two is there. `pin`: where the daemon has its PIN from.
+    fn new(pin: impl FnOnce(&std::path::Path) -> String) -> Self {
+        let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL));
+        pcscd.reader().controls().forget();
+        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
+        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
+            format!(
+                "socket = {socket:?}\nstate = {state:?}\nallow-pin-file = true\n\
+                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\npin = {pin:?}\n\
+                 [[token]]\nname = \"spare\"\nkind = \"yubikey\"\nserial = {SPARE}\n\
+                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
+                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
+                state = folder.join("state"),
+                pin = pin(folder),
+                me = me.trim(),
+            )
+        });
+        let mut home = Home::new();
+        home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
+        Self { home, daemon, pcscd }
+    }
+
+    fn touchmark(&self, args: &[&str]) -> Cli {
+        self.home.touchmark().args(["--format", "json"]).args(args)
+    }
+
+    fn with_pin(&self, args: &[&str]) -> Cli {
+        self.touchmark(args).arg("--pin-stdin").stdin(format!("{DEFAULT_PIN}\n"))
+    }
+
+    /// Nobody is there to be asked.
+    fn alone(&self, args: &[&str]) -> Cli {
+        let client = hsm_tests::cli::shipped("touchmark");
+        self.home.cli(&tool("setsid")).arg("--wait").arg(client).args(["--format", "json"]).args(args)
+    }
+
+    fn card(&self) -> Controls {
+        self.pcscd.reader().controls()
+    }
+
+    fn until_token_is(&self, name: &str, wanted: &str) {
+        let since = Instant::now();
+        loop {
+            let shown = self.touchmark(&["token", "ls"]).ok().json();
+            let tokens = shown["tokens"].as_array().unwrap();
+            if tokens.iter().any(|token| token["name"] == name && token["presence"] == wanted) {
+                return;
+            }
+            assert!(since.elapsed() < Duration::from_secs(30), "{name} is not {wanted}: {shown}");
+        }
+    }
+}
+
+fn ask(_: &std::path::Path) -> String {
+    "ask".to_owned()
+}
+
+#[test]
+fn its_root_key_signs_and_notary_believes_it() {
+    let mut world = World::new(ask);
+    let notary = Notary::start(&Ca::new());
+    world.home.use_notary(&notary);
+    world.with_pin(&["vault", "init", "--token", "5c"]).ok();
+    let made = ["key", "create", "root", "--token", "5c", "--touch", "always", "--label", "team root"];
+    let root = world.with_pin(&made).ok().json()["key"]["id"].as_str().unwrap().to_owned();
+    let image = "localhost:5000/team/app";
+    world.card().forget();
+    let touched = world.card().touches_wanted();
+    world.with_pin(&["init", image, "--root", &root]).ok();
+    assert!(world.card().touches_wanted() > touched, "the root key wants its touch");
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    world.touchmark(&["sign", &format!("{image}:v1"), "--digest", &digest, "--size", "523"]).ok();
+    let mut judge = Home::new();
+    judge.use_notary(&notary);
+    judge.notary(&notary).args(["list", image]).ok().says("v1").says(&"ab".repeat(32));
+
+    let shown = world.touchmark(&["token", "ls"]).ok().json();
+    let token = &shown["tokens"][0];
+    assert_eq!(
+        (&token["kind"], &token["serial"]),
+        (&"yubikey".into(), &SERIAL.to_string().into()),
+        "{token}"
+    );
+    assert_eq!(token["firmware"], "5.7.1");
+    world.touchmark(&["status"]).ok().says("5c");
+}
+
+#[test]
+fn it_opens_the_vault_and_so_does_a_spare_one_when_it_is_gone() {
+    let world = World::new(ask);
+    world.with_pin(&["vault", "init", "--token", "5c"]).ok();
+    world.pcscd.readers()[1].insert(PivCard::new(Firmware::V5_4, SPARE));
+    world.until_token_is("spare", "present");
+    world.with_pin(&["vault", "token", "add", "spare"]).ok();
+
+    world.touchmark(&["lock"]).ok();
+    world.card().forget();
+    world.with_pin(&["unlock", "5c"]).ok();
+    assert_eq!(world.card().pins_sent(), 1);
+
+    world.touchmark(&["lock"]).ok();
+    world.pcscd.reader().pull_out();
+    let spare = world.pcscd.readers()[1].controls();
+    spare.forget();
+    world.with_pin(&["unlock"]).ok();
+    assert_eq!(spare.pins_sent(), 1);
+}
+
+#[test]
+fn a_wrong_pin_in_a_file_costs_one_try_over_all_restarts() {
+    let mut world = World::new(|folder| {
+        std::fs::write(folder.join("pin"), "000000\n").unwrap();
+        Cli::new(tool("chmod")).arg("600").arg(folder.join("pin")).ok();
+        format!("file:{}", folder.join("pin").display())
+    });
+    world.until_token_is("5c", "present");
+    for _ in 0..=soak::rounds(3, 20) {
+        drop(world.alone(&["vault", "init", "--token", "5c"]).run().exits(2).says("NO_TERMINAL"));
+        assert_eq!(world.card().pins_sent(), 1);
+        world.daemon.stop();
+        world.daemon.start_again();
+        world.until_token_is("5c", "present");
+    }
+    assert_eq!(world.pcscd.reader().look(|card| card.pin_tries()), 2);
+}
