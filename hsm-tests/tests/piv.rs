@@ -6,6 +6,8 @@
 mod library;
 #[path = "piv/modules.rs"]
 mod modules;
+#[path = "piv/notary.rs"]
+mod notary;
 #[path = "piv/removal.rs"]
 mod removal;
 #[path = "piv/tool.rs"]

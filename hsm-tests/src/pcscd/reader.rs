@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -225,11 +225,11 @@ impl Shared {
     }
 
     fn card(&self) -> MutexGuard<'_, Option<PivCard>> {
-        self.card.lock().expect("nobody panicked")
+        self.card.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().expect("nobody panicked")
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

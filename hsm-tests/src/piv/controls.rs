@@ -1,6 +1,6 @@
 //! What happens to a card from outside: fingers, faults, and a look at what it was asked.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::apdu::Status;
@@ -137,8 +137,8 @@ impl Controls {
     /// When it does not within half a minute.
     pub fn wait_until_it_blinks(&self) {
         let wait = self.0.1.wait_timeout_while(self.state(), 2 * FIFTEEN_SECONDS, |state| !state.blinking);
-        let (state, _) = wait.expect("nobody panicked");
-        assert!(state.blinking, "the card was not asked for a touch");
+        let blinking = wait.expect("nobody panicked").0.blinking;
+        assert!(blinking, "the card was not asked for a touch");
     }
 
     /// How often it has wanted a touch.
@@ -264,6 +264,6 @@ impl Controls {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.0.lock().expect("nobody panicked")
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
