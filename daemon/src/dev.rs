@@ -139,7 +139,11 @@ async fn init_token(app: &Arc<App>) -> Result<(), StartError> {
     let slot = app.token(TOKEN).map_err(|error| StartError::Dev(error.to_string()))?;
     let state = slot.handle.refresh().await;
     match state.presence {
-        Presence::Present => return Ok(()),
+        // Its PIN is the one that it was made with, also where a crash in the middle of a login left that open.
+        Presence::Present => {
+            let serial = state.info.map(|info| info.serial).unwrap_or_default();
+            return Ok(app.store().write(move |tx| tx.pin_accepted(&serial, None)).await?);
+        }
         Presence::Absent | Presence::Opening => {}
         Presence::Mismatch(why) | Presence::Failed(why) => {
             return Err(StartError::Dev(format!("the SoftHSM token cannot be used: {why}")));

@@ -178,7 +178,8 @@ impl World {
         }
         let begun = Instant::now();
         self.daemon.start_again();
-        self.touchmark(&["status"]).ok();
+        let status = self.touchmark(&["status"]).run();
+        assert!(status.code() == Some(0), "{status}\n{}", self.daemon.log());
         self.starts.push(begun.elapsed());
     }
 

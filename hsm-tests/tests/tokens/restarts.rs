@@ -1,10 +1,16 @@
 //! PIN tries over restarts, counted where they are spent.
 
+use std::sync::Arc;
+
 use hsm_tests::cli::{Cli, shipped, tool};
+use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::shim::Shim;
 use hsm_tests::soak;
 use hsm_tests::softhsm::{PIN, SoftHsm};
+use tokio::runtime::Runtime;
+use touchmarkd::clock::SystemClock;
+use touchmarkd::store::Store;
 
 use crate::world::{LABEL, PinFrom, daemon, refusal};
 
@@ -32,6 +38,29 @@ fn restarts_with_a_wrong_configured_pin_are_one_try_at_the_module() {
         assert_eq!(shim.count("C_Login"), 1, "start {start}");
     }
     person(&["vault", "init", "--token", "root"]).ok();
+}
+
+/// Nobody is there to be asked, and its PIN is its own.
+#[test]
+fn a_dev_daemon_killed_in_the_middle_of_a_login_starts_again() {
+    let mut daemon = Daemon::dev();
+    let mut home = Home::new();
+    home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
+    let asked = |args: &[&str]| home.touchmark().args(["--format", "json"]).args(args).ok().json();
+    let rows = asked(&["audit", "show"])["rows"].as_array().expect("rows").clone();
+    let tried = rows.iter().find(|row| row["kind"] == "pin-tried").expect("its first login");
+    let [serial, source] =
+        ["serial", "source"].map(|field| tried[field].as_str().expect("a text").to_owned());
+    daemon.stop();
+    let state = daemon.folder().join("dev/state");
+    Runtime::new().unwrap().block_on(async {
+        let store = Store::open(&state, Arc::new(SystemClock)).unwrap();
+        let noted = store.write(move |tx| tx.pin_tried(&serial, &source)).await;
+        assert!(noted.unwrap(), "the guard had nothing to say before");
+        store.close().await;
+    });
+    daemon.start_again();
+    assert_eq!(asked(&["status"])["vault"]["state"], "open");
 }
 
 #[test]
