@@ -86,13 +86,16 @@ install_packages_for() {
     # shellcheck disable=SC2086 # a list of package names
     DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends --no-remove $packages
     # shellcheck disable=SC2086
-    if [ -d /run/systemd/system ]; then keep_off $packages; fi
+    keep_off $packages
 }
 
-# What was just installed would start at the next boot.
+# What was just installed would start at the next boot, or with the next start of a pcscd.
 keep_off() {
     local package
     for package in "$@"; do
+        # Its readers would listen on every address of this machine. The tests name them to a pcscd of their own.
+        if [ "$package" = vsmartcard-vpcd ]; then sed -i 's/^[^#]/# &/' /etc/reader.conf.d/vpcd; fi
+        [ -d /run/systemd/system ] || continue
         case $package in
             docker.io) systemctl disable --quiet docker.service docker.socket containerd.service || true ;;
             pcscd) systemctl disable --quiet pcscd.socket pcscd.service || true ;;
