@@ -1,9 +1,10 @@
 //! pcscd, the service for smart cards, one for each test that wants one, and readers of its own to put cards into.
 //!
-//! A pcscd listens at one place alone, below `/run`; this one has a `/run` of its own (a mount namespace, so it needs
-//! root, or a kernel that lets everybody make one), and programs find it by [`Pcscd::environment`]. It sees no driver
-//! but `vpcd`: a real card in this machine is not touched. What `vpcd` does not offer is to listen on 127.0.0.1 alone:
-//! while a test runs, who reaches this machine by network may put a card into its readers.
+//! A pcscd listens at one place alone, below `/run`, which is written into the program. So each test has a copy of the
+//! program into which another place is written, and programs find it by [`Pcscd::environment`]: it needs no root, tests
+//! run side by side, and the machine's own pcscd is left alone. The copy also finds no drivers, so a real card in this
+//! machine is not touched; `vpcd` is named to it. What `vpcd` does not offer is to listen on 127.0.0.1 alone: while a test
+//! runs, who reaches this machine by network may put a card into its readers.
 
 mod reader;
 
@@ -26,8 +27,12 @@ const SOCKET: &str = "PCSCLITE_CSOCK_NAME";
 pub const NOBODYS: &str = "Virtual PCD";
 /// A name that Yubico's own PKCS#11 module, and with it `notary`, takes for a YubiKey.
 pub const YUBICOS: &str = "Yubico YubiKey Virtual";
-/// Where the drivers are, all of them; and the one for cards in software.
+/// Two paths in the program: where it listens, and where it looks for drivers.
+const RUN: &str = "/run/pcscd";
 const DRIVERS: &str = "/usr/lib/pcsc/drivers";
+/// A folder that is not there, and whose name is as long.
+const NO_DRIVERS: &str = "/nowhere/no-drivers/x";
+/// The driver for cards in software.
 const VPCD: &str = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so";
 
 /// A running pcscd with two readers. Dropped, it is ended by its own pid.
@@ -44,7 +49,7 @@ impl Pcscd {
     /// Starts one; its readers are `NAME 00 00` and `NAME 00 01`, without a card.
     ///
     /// # Panics
-    /// When it is not installed, or may not have a `/run` of its own.
+    /// When it is not installed.
     #[must_use]
     pub fn start(name: &str) -> Self {
         Self::start_in(Place::new(), name)
@@ -60,6 +65,7 @@ impl Pcscd {
 
     fn start_in(place: Place, name: &str) -> Self {
         let ports = Port::pair();
+        copy_program(&place);
         let vpcd = place.join("libifdvpcd.so");
         std::fs::copy(VPCD, &vpcd)
             .unwrap_or_else(|why| panic!("vsmartcard-vpcd is not installed: {VPCD}: {why}"));
@@ -89,15 +95,8 @@ impl Pcscd {
 
     /// Starts it again after [`Pcscd::kill`], and waits until it has found the cards.
     pub fn start_again(&mut self) {
-        let [run, drivers] = ["run", "drivers"].map(|name| self.place.folder(name).display().to_string());
-        let mut command = Command::new(tool("unshare"));
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        let mounts = format!("mount --bind {drivers} {DRIVERS} && mount --bind {run} /run");
-        let pcscd = tool("pcscd").display().to_string();
-        let readers = self.place.join("readers").display().to_string();
-        command.args(["--mount", "sh", "-c", &format!("{mounts} && exec {pcscd} -f --info -c {readers}")]);
+        let mut command = Command::new(self.place.join("pcscd"));
+        command.args(["-f", "--info", "-c"]).arg(self.place.join("readers"));
         let log = log_in(&self.place);
         std::fs::write(&log, "").expect("a new log");
         let mut process = Process::start("pcscd", &mut command, &log);
@@ -142,13 +141,25 @@ impl Pcscd {
     }
 }
 
+/// The installed program, at home in this folder. A child writes it: a program that this process has open for writing,
+/// and with it every child that another thread is just starting, cannot be run.
+fn copy_program(place: &Place) {
+    let run = place.path().to_str().expect("a path of ASCII");
+    assert_eq!((run.len(), NO_DRIVERS.len()), (RUN.len(), DRIVERS.len()), "paths of the same length");
+    let (program, copy) = (tool("pcscd"), place.join("pcscd"));
+    let edit = format!("s,{RUN},{run},g; s,{DRIVERS},{NO_DRIVERS},g");
+    let script = r#"sed -e "$1" "$2" > "$3" && chmod 755 "$3" && grep -qF "$4" "$3" && grep -qF "$5" "$3""#;
+    let sh = Cli::new(tool("sh")).env("LC_ALL", "C").args(["-c", script, "sh", &edit]).arg(program).arg(copy);
+    sh.args([run, NO_DRIVERS]).ok();
+}
+
 /// Where the readers look up what it has noticed.
 fn log_in(place: &Place) -> PathBuf {
     place.join("pcscd.log")
 }
 
 fn socket_in(folder: &Path) -> PathBuf {
-    folder.join("run/pcscd/pcscd.comm")
+    folder.join("pcscd.comm")
 }
 
 /// Runs a test that is a client of pcscd itself: in a process of its own, as libpcsclite asks the environment once,
@@ -158,7 +169,7 @@ fn socket_in(folder: &Path) -> PathBuf {
 /// When the test fails there.
 pub fn apart<F: FnOnce(Pcscd)>(body: F) {
     if let Some(socket) = std::env::var_os(SOCKET) {
-        let folder = Path::new(&socket).ancestors().nth(3).expect("a socket in a folder");
+        let folder = Path::new(&socket).parent().expect("a socket in a folder");
         return body(Pcscd::start_in(Place::at(folder), NOBODYS));
     }
     let closure = std::any::type_name::<F>(); // program::module::test::{{closure}}

@@ -12,12 +12,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// A new, empty folder (mode 0700) below `/tmp`, its path 12 bytes long; removed with everything in it when
-    /// dropped.
+    /// A new, empty folder (mode 0700) below `/tmp`, its path ten bytes long, as long as `/run/pcscd`; removed with
+    /// everything in it when dropped.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "makes a folder on disk: no default value")]
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("tm").tempdir_in("/tmp").expect("a folder in /tmp");
+        let folder = tempfile::Builder::new().prefix("t").rand_bytes(4).tempdir_in("/tmp");
+        let folder = folder.expect("a folder in /tmp");
         Self { path: folder.path().to_owned(), _temporary: Some(folder) }
     }
 
