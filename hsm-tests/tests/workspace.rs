@@ -100,3 +100,20 @@ fn no_crate_is_built_with_what_it_must_not_have() {
         );
     }
 }
+
+#[test]
+fn without_yubikeys_the_daemon_is_built_without_smart_cards() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let tree = |more: &[&str]| {
+        let args =
+            ["tree", "--package=touchmarkd", "--edges=normal", "--prefix=none", "--offline", "--locked"];
+        let out = Command::new(&cargo).args(args).args(more).output().expect("cargo tree");
+        assert!(out.status.success(), "cargo tree: {}", String::from_utf8_lossy(&out.stderr));
+        let lines = String::from_utf8(out.stdout).unwrap();
+        lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (with, without) = (tree(&[]), tree(&["--no-default-features"]));
+    for name in ["yubikey", "pcsc", "pcsc-sys"] {
+        assert!(with.contains(name) && !without.contains(name), "{name}");
+    }
+}
