@@ -22,6 +22,8 @@ use crate::bench::{locked, secret, until};
 use crate::yubikey::{SERIAL, card};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often an idle card is looked at.
+const OFTEN: Duration = Duration::from_millis(100);
 /// The instructions that are counted.
 const VERIFY: u8 = 0x20;
 const SELECT: u8 = 0xa4;
@@ -53,7 +55,14 @@ impl At {
 
     fn run_by(pcscd: Pcscd, helper: HelperProgram) -> Self {
         let locked = locked();
-        let token = token(pcscd.environment(), &locked, helper);
+        let token = token(pcscd.environment(), &locked, helper, OFTEN);
+        Self { pcscd, locked, token }
+    }
+
+    /// Whatever is in its readers, looked at by itself as rarely as that.
+    fn looked_at_every(pcscd: Pcscd, probe: Duration) -> Self {
+        let (locked, helper) = (locked(), HelperProgram::touchmarkd(shipped("touchmarkd")));
+        let token = token(pcscd.environment(), &locked, helper, probe);
         Self { pcscd, locked, token }
     }
 
@@ -105,10 +114,15 @@ impl At {
     }
 }
 
-fn token(env: BTreeMap<String, String>, locked: &Arc<Locked>, helper: HelperProgram) -> TokenHandle {
+fn token(
+    env: BTreeMap<String, String>,
+    locked: &Arc<Locked>,
+    helper: HelperProgram,
+    probe: Duration,
+) -> TokenHandle {
     let kind = TokenKind::Yubikey { serial: SERIAL };
     let config = TokenConfig { name: "5c".to_owned(), kind, env };
-    let limits = Limits { probe: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { probe, ..Limits::default() };
     TokenHandle::start(config, Arc::clone(locked), helper, limits)
 }
 

@@ -2,18 +2,16 @@
 
 use pcsc::Disposition;
 use yubikey::piv::{ManagementSlotId, SlotId};
-use yubikey::{Error, Version, YubiKey};
+use yubikey::{Error, YubiKey};
 
 use super::PivToken;
 use super::fault::refused;
-use super::slot::Slot;
+use super::slot::{Slot, tells};
 use crate::token::quiet::Quiet;
 use crate::token::{KeyRef, PinState, Secret, TokenError};
 
 /// How long a PIN is, in bytes. Another one is not sent, and costs no try.
 const LENGTH: std::ops::RangeInclusive<usize> = 6..=8;
-/// From here on the card tells what is in its slots.
-const TELLS: Version = Version { major: 5, minor: 3, patch: 0 };
 /// The tries of a card that does not say how many it has: the factory's number.
 const USUAL: u8 = 3;
 
@@ -118,7 +116,7 @@ impl PivToken {
 
     /// A card that has none of the keys that were enrolled has been reset, or is no YubiKey at all.
     fn is_enrolled(&mut self, enrolled: &[KeyRef]) -> Result<(), TokenError> {
-        if enrolled.is_empty() || self.version < TELLS {
+        if enrolled.is_empty() || !tells(self.version) {
             return Ok(());
         }
         for key in enrolled {
@@ -146,7 +144,7 @@ fn tries(card: &mut YubiKey) -> yubikey::Result<Tries> {
                 return Ok(Tries { left, most });
             }
         }
-        Err(Error::NotSupported | Error::NotFound) => {}
+        Err(Error::NotSupported) if !tells(card.version()) => {}
         Err(error) => return Err(error),
     }
     match card.verify_pin(&[]) {

@@ -105,7 +105,8 @@ impl PivToken {
         }
     }
 
-    /// Asks the card for something that needs no login; once more where the connection was lost.
+    /// Asks the card for something that needs no login; once more where the connection was lost, or another program has
+    /// selected another application of the card.
     fn with_card<T>(
         &mut self,
         call: &str,
@@ -113,10 +114,15 @@ impl PivToken {
     ) -> Result<T, TokenError> {
         match work(self.card()?) {
             Ok(done) => return Ok(done),
-            Err(error) if is_lost(&error) => self.reopen()?,
+            Err(error) if is_lost(&error) || self.is_elsewhere(&error) => self.reopen()?,
             Err(error) => return Err(refused(call, error)),
         }
         work(self.card()?).map_err(|error| refused(call, error))
+    }
+
+    /// Whether the card does not know a command of the PIV application that its firmware has.
+    fn is_elsewhere(&self, error: &yubikey::Error) -> bool {
+        *error == yubikey::Error::NotSupported && slot::tells(self.version)
     }
 }
 

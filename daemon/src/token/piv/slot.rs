@@ -2,7 +2,7 @@
 
 use touchmark_tuf::PublicKey;
 use yubikey::piv::{AlgorithmId, Origin, RetiredSlotId, SlotAlgorithmId, SlotId, SlotMetadata};
-use yubikey::{ObjectId, YubiKey};
+use yubikey::{ObjectId, Version, YubiKey};
 
 use super::certificate;
 use super::fault::is_lost;
@@ -14,6 +14,11 @@ const RETIRED: (u8, u8) = (0x82, 0x95);
 const SIGNATURE: u8 = 0x9c;
 /// Key management.
 const MANAGEMENT: u8 = 0x9d;
+
+/// Whether the firmware tells what is in a slot (metadata, since 5.3).
+pub(super) fn tells(version: Version) -> bool {
+    (version.major, version.minor) >= (5, 3)
+}
 
 /// A slot that is used here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,8 +90,8 @@ impl Slot {
         match yubikey::piv::metadata(card, self.piv()) {
             Ok(metadata) => self.of_metadata(card, &metadata),
             Err(yubikey::Error::NotFound) => Ok(None),
-            // Before firmware 5.3 a certificate is the only one who tells.
-            Err(yubikey::Error::NotSupported) => {
+            // A certificate is the only one who tells.
+            Err(yubikey::Error::NotSupported) if !tells(card.version()) => {
                 let found = certificate::read(card, self)?;
                 Ok(found.map(|certificate| Content {
                     slot: self,
@@ -106,7 +111,7 @@ impl Slot {
             // Whatever its kind.
             Ok(_) | Err(yubikey::Error::AlgorithmError) => Ok(Some(false)),
             Err(yubikey::Error::NotFound) => Ok(Some(true)),
-            Err(yubikey::Error::NotSupported) => Ok(None),
+            Err(yubikey::Error::NotSupported) if !tells(card.version()) => Ok(None),
             Err(error) => Err(error),
         }
     }

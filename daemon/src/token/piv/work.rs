@@ -103,6 +103,11 @@ impl PivToken {
             // What the card says of an empty slot is what it says of much else.
             Err(error @ Error::GenericError) => {
                 let slot = content.slot;
+                if !self.look() {
+                    // It may be another application of the card that does not know the command.
+                    self.reopen()?;
+                    return Err(if wants_pin { TokenError::NotLoggedIn } else { refused(call, error) });
+                }
                 self.seen.remove(&slot);
                 let found = self.with_card("show its keys", |card| slot.read(card))?;
                 let same = found.is_some_and(|found| found.public == content.public);

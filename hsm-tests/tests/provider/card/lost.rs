@@ -10,7 +10,7 @@ use hsm_tests::soak;
 use touchmark_tuf::Sha256Digest;
 use touchmarkd::token::{HelperProgram, KeyPolicy, Presence, TokenError, TouchPolicy};
 
-use super::{At, PATIENCE, SELECT, says, token};
+use super::{At, OFTEN, PATIENCE, SELECT, says, token};
 use crate::bench::{locked, until};
 use crate::yubikey::{SERIAL, card};
 
@@ -39,7 +39,7 @@ async fn a_pulled_card_and_a_dead_service_cost_one_login_each() {
 #[tokio::test]
 async fn without_a_service_there_is_a_hint_and_no_crash() {
     let nowhere = BTreeMap::from([("PCSCLITE_CSOCK_NAME".to_owned(), "/nowhere/pcscd.comm".to_owned())]);
-    let token = token(nowhere, &locked(), HelperProgram::touchmarkd(shipped("touchmarkd")));
+    let token = token(nowhere, &locked(), HelperProgram::touchmarkd(shipped("touchmarkd")), OFTEN);
     until(&token, PATIENCE, |state| says(state, "systemctl enable --now pcscd.socket")).await;
     let helper = token.helper_pid();
     for _ in 0..3 {
@@ -145,6 +145,39 @@ fn a_transaction_of_another_program_is_waited_for() {
             kept.end(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
             signing.await.unwrap().unwrap();
             other.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+        });
+    });
+}
+
+/// Another program selects another application of the same card, and nobody has looked since.
+#[test]
+fn another_application_on_the_card_costs_a_login_and_no_key_is_missed() {
+    apart(|pcscd| {
+        const MANAGEMENT: &[u8] =
+            &[0x00, SELECT, 0x04, 0x00, 8, 0xa0, 0x00, 0x00, 0x05, 0x27, 0x47, 0x11, 0x17];
+        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
+        let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
+        let name = context.list_readers_owned().unwrap().remove(0);
+        let elsewhere = || {
+            let other = context.connect(&name, pcsc::ShareMode::Shared, pcsc::Protocols::T1).unwrap();
+            assert!(other.transmit(MANAGEMENT, &mut [0; 64]).unwrap().ends_with(&[0x90, 0x00]));
+            other.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let at = At::looked_at_every(pcscd, Duration::from_secs(3600));
+            at.login().await.unwrap();
+            let key = at.token.generate_root("root").await.unwrap();
+            at.token.enrol(&key.key_ref());
+            at.controls().forget();
+            elsewhere();
+            assert_eq!(at.sign(&key).await.unwrap_err(), TokenError::NotLoggedIn);
+            elsewhere();
+            assert_eq!(at.token.keys().await.unwrap(), std::slice::from_ref(&key));
+            elsewhere();
+            at.login().await.unwrap();
+            at.signs(&key).await;
+            assert_eq!(at.controls().pins_sent(), 1);
         });
     });
 }
