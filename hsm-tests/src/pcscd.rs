@@ -90,7 +90,7 @@ impl Pcscd {
     /// When it does not run.
     pub fn kill(&mut self) {
         self.process.take().expect("a running pcscd").kill();
-        self.readers.iter().for_each(Reader::power_fails);
+        self.readers.iter().for_each(Reader::service_dies);
     }
 
     /// Starts it again after [`Pcscd::kill`], and waits until it has found the cards.
@@ -103,7 +103,7 @@ impl Pcscd {
         let socket = self.socket();
         process.wait_for("listening", || UnixStream::connect(&socket).is_ok());
         self.process = Some(process);
-        self.readers.iter().for_each(Reader::wait_until_found);
+        self.readers.iter().for_each(Reader::service_lives);
     }
 
     /// The first reader.

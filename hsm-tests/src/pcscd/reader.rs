@@ -36,6 +36,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Line {
     state: Plug,
+    service: Service,
+    /// While pcscd knows of a card here: how often it had missed one before.
+    known: Option<usize>,
     stream: Option<TcpStream>,
     controls: Option<Controls>,
 }
@@ -47,6 +50,14 @@ enum Plug {
     In,
     /// The reader goes.
     End,
+}
+
+/// Whether there is a pcscd to plug into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Service {
+    #[default]
+    Runs,
+    Dead,
 }
 
 impl Reader {
@@ -63,10 +74,10 @@ impl Reader {
         &self.name
     }
 
-    /// Puts a card in and waits until pcscd has found it.
+    /// Puts a card in and waits until pcscd, if it runs, has found it.
     ///
     /// # Panics
-    /// When there is one in it already, or pcscd does not run.
+    /// When there is one in it already.
     pub fn insert(&self, card: PivCard) {
         let controls = card.controls();
         let before = self.shared.card().replace(card);
@@ -82,25 +93,17 @@ impl Reader {
     /// When there is none.
     pub fn pull_out(&self) {
         let mut line = self.shared.line();
+        line.pull_out(); // first, so that nobody hears what it says next
         line.controls.as_ref().expect("a card in this reader").interrupt();
-        let was_in = line.stream.is_some();
-        line.pull_out();
         drop(line);
-        if was_in {
-            self.wait_until_missed();
-        }
+        self.wait_until_missed();
     }
 
-    /// Puts the card back, after [`Reader::pull_out`] or [`Controls::pull_after`], and waits until pcscd has found it.
-    ///
-    /// # Panics
-    /// When pcscd does not run.
+    /// Puts the card back, after [`Reader::pull_out`] or [`Controls::pull_after`], and waits until pcscd, if it runs, has
+    /// found it.
     pub fn put_back(&self) {
         self.wait_until_missed();
-        let found = self.found();
-        self.shared.line().state = Plug::In;
-        self.shared.changed.notify_all();
-        self.wait("found the card", || self.found() > found);
+        self.plug(|line| line.state = Plug::In);
     }
 
     /// Puts another card in its place; the card that was there.
@@ -128,39 +131,56 @@ impl Reader {
         at(self.shared.card().as_mut().expect("a card in this reader"))
     }
 
-    /// How many cards this pcscd has found here.
-    fn found(&self) -> usize {
-        self.said("Card inserted into")
-    }
-
-    /// Without it, a card that is out for a moment would be there all the time, and never get power.
-    fn wait_until_missed(&self) {
-        self.wait("missed the card", || self.said("Card Removed From") >= self.found());
-    }
-
     /// pcscd is dead: nobody waits for what the card does.
-    pub(super) fn power_fails(&self) {
-        if let Some(controls) = &self.shared.line().controls {
+    pub(super) fn service_dies(&self) {
+        let mut line = self.shared.line();
+        (line.service, line.known) = (Service::Dead, None);
+        if let Some(controls) = &line.controls {
             controls.interrupt();
         }
     }
 
-    /// A new pcscd, with a new log: waits until it has found the card, if there is one.
-    pub(super) fn wait_until_found(&self) {
-        if self.shared.line().state == Plug::In {
-            self.wait("found the card", || self.found() > 0);
+    /// A new pcscd, with a new log, listens: waits until it has found the card, if there is one.
+    pub(super) fn service_lives(&self) {
+        self.plug(|line| line.service = Service::Runs);
+    }
+
+    /// Lets the thread connect, if there is a card and a pcscd now, and waits until that has found it.
+    fn plug(&self, change: impl FnOnce(&mut Line)) {
+        let found = self.said("Card ATR:"); // once for each card, whichever its reader
+        let mut line = self.shared.line();
+        change(&mut line);
+        let is_wanted = line.is_wanted();
+        drop(line);
+        self.shared.changed.notify_all();
+        if is_wanted {
+            self.wait("found the card", || self.said("Card ATR:") > found);
+            self.shared.line().known = Some(self.missed());
         }
+    }
+
+    /// Without it, a card that is out for a moment would be there all the time, and never get power.
+    fn wait_until_missed(&self) {
+        let known = self.shared.line().known.take();
+        if let Some(before) = known {
+            self.wait("missed the card", || self.missed() > before);
+        }
+    }
+
+    fn missed(&self) -> usize {
+        self.said(&format!("Card Removed From {}", self.name))
     }
 
     fn said(&self, what: &str) -> usize {
         let log = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&log).matches(&format!("{what} {}", self.name)).count()
+        String::from_utf8_lossy(&log).matches(what).count()
     }
 
     fn wait(&self, what: &str, done: impl Fn() -> bool) {
         let deadline = Instant::now() + READY;
         while !done() {
-            assert!(Instant::now() < deadline, "pcscd never {what} in {}", self.name);
+            let log = || std::fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(Instant::now() < deadline, "pcscd never {what} in {}:\n{}", self.name, log());
             std::thread::sleep(AGAIN);
         }
     }
@@ -183,6 +203,15 @@ impl Drop for Reader {
 }
 
 impl Line {
+    /// Whether the thread has something to do.
+    fn is_wanted(&self) -> bool {
+        match self.state {
+            Plug::Out => false,
+            Plug::In => self.service == Service::Runs,
+            Plug::End => true,
+        }
+    }
+
     fn pull_out(&mut self) {
         self.state = Plug::Out;
         if let Some(stream) = &self.stream {
@@ -194,7 +223,7 @@ impl Line {
 impl Shared {
     fn run(&self, port: u16) {
         loop {
-            let line = self.changed.wait_while(self.line(), |line| line.state == Plug::Out);
+            let line = self.changed.wait_while(self.line(), |line| !line.is_wanted());
             let line = line.expect("nobody panicked");
             if line.state == Plug::End {
                 return;

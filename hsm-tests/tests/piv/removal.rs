@@ -1,10 +1,13 @@
 //! What the crate `yubikey` sees when a card, or the service, goes and comes back.
 
-use yubikey::{Error, PinPolicy, TouchPolicy};
+use std::time::Duration;
+
+use yubikey::{Error, PinPolicy, TouchPolicy, YubiKey};
 
 use super::library::*;
 use hsm_tests::pcscd::{Pcscd, apart};
-use hsm_tests::piv::{Firmware, PivCard, Status};
+use hsm_tests::piv::{Controls, Firmware, PivCard, Status, Touch};
+use hsm_tests::soak::rounds;
 
 /// What PC/SC said.
 fn why<T>(result: Result<T, Error>) -> String {
@@ -15,7 +18,7 @@ fn why<T>(result: Result<T, Error>) -> String {
     }
 }
 
-fn ready(pcscd: &Pcscd) -> (yubikey::YubiKey, p256::ecdsa::VerifyingKey) {
+fn ready(pcscd: &Pcscd) -> (YubiKey, p256::ecdsa::VerifyingKey) {
     let (mut card, key) = with_key(pcscd, Firmware::V5_4, PinPolicy::Once, TouchPolicy::Never);
     card.verify_pin(PIN).unwrap();
     signs(&mut card, &key);
@@ -23,8 +26,8 @@ fn ready(pcscd: &Pcscd) -> (yubikey::YubiKey, p256::ecdsa::VerifyingKey) {
 }
 
 /// By its serial number, as soon as it can be had, and with its PIN.
-fn again(serial: u32) -> yubikey::YubiKey {
-    let mut card = soon(|| yubikey::YubiKey::open_by_serial(serial.into()).ok());
+fn again(serial: u32) -> YubiKey {
+    let mut card = soon(|| YubiKey::open_by_serial(serial.into()).ok());
     card.verify_pin(PIN).unwrap();
     card
 }
@@ -33,12 +36,12 @@ fn again(serial: u32) -> yubikey::YubiKey {
 fn a_card_that_was_pulled_out_is_gone_and_back_when_it_is_put_back() {
     apart(|pcscd| {
         let (mut card, key) = ready(&pcscd);
-        for round in 0..3 {
+        for round in 0..rounds(3, 50) {
             pcscd.reader().pull_out();
             let errors = [(); 2].map(|()| why(sign(&mut card)));
             let gone = |error: &String| error.contains("NotTransacted") || error.contains("RemovedCard");
             assert!(errors.iter().all(gone), "round {round}: {errors:?}");
-            soon(|| matches!(yubikey::YubiKey::open(), Err(Error::NotFound)).then_some(()));
+            soon(|| matches!(YubiKey::open(), Err(Error::NotFound)).then_some(()));
             pcscd.reader().put_back();
             let back = why(sign(&mut card));
             assert!(
@@ -58,7 +61,7 @@ fn another_card_in_the_same_reader_is_another_card() {
     apart(|pcscd| {
         let (_, key) = ready(&pcscd);
         let first = pcscd.reader().exchange(PivCard::new(Firmware::V5_7, 99));
-        assert!(yubikey::YubiKey::open_by_serial(SERIAL.into()).is_err());
+        assert!(YubiKey::open_by_serial(SERIAL.into()).is_err());
         assert_eq!(open(99).serial().0, 99);
         pcscd.readers()[1].insert(first);
         signs(&mut again(SERIAL), &key);
@@ -72,7 +75,7 @@ fn a_service_that_was_killed_is_found_by_who_asks_anew() {
         let (mut card, key) = ready(&pcscd);
         pcscd.kill();
         assert_eq!(why(sign(&mut card)), "Some(NoService)");
-        assert_eq!(why(yubikey::YubiKey::open()), "Some(NoService)");
+        assert_eq!(why(YubiKey::open()), "Some(NoService)");
         pcscd.start_again();
         signs(&mut again(SERIAL), &key);
     });
@@ -94,6 +97,37 @@ fn a_card_pulled_in_the_middle_answers_nobody_and_a_forced_status_is_what_it_say
         pcscd.reader().put_back();
         signs(&mut again(SERIAL), &key);
     });
+}
+
+#[test]
+fn a_card_pulled_while_it_waits_for_a_finger_keeps_nobody_waiting() {
+    apart(|mut pcscd| {
+        let (mut card, key) = with_key(&pcscd, Firmware::V5_7, PinPolicy::Once, TouchPolicy::Always);
+        card.verify_pin(PIN).unwrap();
+        let controls = pcscd.reader().controls();
+        controls.patience(Duration::from_secs(600), Duration::ZERO);
+        controls.fingers(Touch::OnDemand);
+        let error = blinking(&mut card, &controls, || pcscd.reader().pull_out());
+        assert_eq!(error, "GenericError");
+        drop(card);
+        pcscd.reader().put_back();
+        card = again(SERIAL);
+        let error = blinking(&mut card, &controls, || pcscd.kill());
+        assert_eq!(error, "Some(CommError)");
+        pcscd.start_again();
+        controls.fingers(Touch::AtOnce);
+        signs(&mut again(SERIAL), &key);
+    });
+}
+
+/// What comes of a signature when this happens while the card waits for a finger.
+fn blinking(card: &mut YubiKey, controls: &Controls, then: impl FnOnce()) -> String {
+    std::thread::scope(|scope| {
+        let signing = scope.spawn(|| why(sign(card)));
+        controls.wait_until_it_blinks();
+        then();
+        signing.join().unwrap()
+    })
 }
 
 #[test]
