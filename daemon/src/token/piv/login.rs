@@ -89,16 +89,21 @@ impl PivToken {
         Ok(())
     }
 
-    /// Whether the card still answers on this connection; and whether its login is still ours.
+    /// Whether the card is still there; and whether its login is still ours. A connection that was lost is not made
+    /// again before it is needed: whoever has just reset the card is using it.
     pub(super) fn look(&mut self) -> bool {
-        match self.card().map(|card| card.verify_pin(&[])) {
-            Ok(Ok(())) => true,
-            Ok(Err(Error::WrongPin { tries })) => {
+        match self.card.as_mut().map(|card| card.verify_pin(&[])) {
+            Some(Ok(())) => true,
+            Some(Err(Error::WrongPin { tries })) => {
                 self.login = Login::Out;
                 self.tries.left = Some(tries);
                 true
             }
-            Ok(Err(_)) | Err(_) => false,
+            Some(Err(_)) => {
+                self.forget();
+                self.readers.borrow().has_stayed()
+            }
+            None => self.readers.borrow().has_stayed(),
         }
     }
 

@@ -29,8 +29,8 @@ pub(super) struct Inserted {
 pub(super) struct Readers {
     /// Other cards, and the serial number of those that are YubiKeys.
     others: BTreeSet<(Inserted, Option<u32>)>,
-    /// The reader in which ours was last.
-    last: Option<String>,
+    /// Where ours was last.
+    last: Option<Inserted>,
 }
 
 impl Readers {
@@ -48,6 +48,12 @@ impl Readers {
         opened
     }
 
+    /// Whether ours has not been pulled out since it was opened last. Asks the service alone, not the card.
+    pub(super) fn has_stayed(&self) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|last| inserted().is_ok_and(|inserted| inserted.contains(last)))
+    }
+
     fn find(&mut self, serial: u32) -> Result<YubiKey, TokenError> {
         let inserted = inserted()?;
         self.others.retain(|(other, _)| inserted.contains(other));
@@ -60,7 +66,7 @@ impl Readers {
             }
             match reader.open() {
                 Ok(found) if u32::from(found.serial()) == serial => {
-                    self.last = Some(card.reader.clone());
+                    self.last = Some(card.clone());
                     return Ok(found);
                 }
                 Ok(found) => {
@@ -80,7 +86,7 @@ impl Readers {
     /// Another YubiKey where ours was.
     fn in_its_place(&self, serial: u32) -> Option<TokenError> {
         let there = |(card, found): &(Inserted, Option<u32>)| {
-            found.filter(|_| self.last.as_ref() == Some(&card.reader))
+            found.filter(|_| self.last.as_ref().is_some_and(|last| last.reader == card.reader))
         };
         let found = self.others.iter().find_map(there)?;
         Some(TokenError::Mismatch {

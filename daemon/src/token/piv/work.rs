@@ -104,9 +104,11 @@ impl PivToken {
             Err(error @ Error::GenericError) => {
                 let slot = content.slot;
                 if !self.look() {
-                    // It may be another application of the card that does not know the command.
-                    self.reopen()?;
-                    return Err(if wants_pin { TokenError::NotLoggedIn } else { refused(call, error) });
+                    return Err(TokenError::NotPresent);
+                }
+                if wants_pin && self.login == Login::Out {
+                    // It may have been another application of the card that does not know the command.
+                    return Err(TokenError::NotLoggedIn);
                 }
                 self.seen.remove(&slot);
                 let found = self.with_card("show its keys", |card| slot.read(card))?;

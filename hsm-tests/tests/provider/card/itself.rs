@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use hsm_tests::cli::tool;
+use hsm_tests::cli::{Cli, tool};
 use hsm_tests::pcscd::{NOBODYS, Pcscd, apart};
 use hsm_tests::piv::{Firmware, Malformed};
 use hsm_tests::place::Place;
 use hsm_tests::soak;
 use hsm_tests::softhsm::PIN;
-use touchmarkd::token::{HelperProgram, Presence, TokenError};
+use touchmarkd::token::{HelperProgram, KeyPolicy, Presence, TokenError};
 
 use super::{At, USE, says};
 use crate::yubikey::{SERIAL, card};
@@ -173,4 +173,39 @@ fn a_signature_takes_hardly_longer_than_the_card_does() {
         soak::at_most("in thousandths of that", ours * 1000 / bare, 1100);
         drop(at);
     });
+}
+
+/// A key that Yubico's tool made is used here, and OpenSSL reads the certificate of one that was made here.
+#[tokio::test]
+async fn keys_and_certificates_of_other_programs_and_ours_are_understood() {
+    let place = Place::new();
+    let pcscd = Pcscd::with_card(NOBODYS, card(Firmware::V5_4, SERIAL));
+    let file = |name: &str| place.join(name).display().to_string();
+    let tool_of = pcscd.cli("yubico-piv-tool").args(["-r", NOBODYS]);
+    let piv_tool = |args: &[&str]| tool_of.clone().args(args).ok();
+    let once = "--pin-policy=once";
+    piv_tool(&["-a", "generate", "-s", "9c", "-A", "ECCP256", once, "-o", &file("public")]);
+    let at = At::on(pcscd);
+    at.until(|state| state.presence == Presence::Present).await;
+    at.login().await.unwrap();
+    let found = at.token.keys().await.unwrap();
+    let shown = (found.len(), found[0].label.as_str(), found[0].id.as_slice());
+    assert_eq!(shown, (1, "slot 9c (digital signature)", [0x9c].as_slice()));
+    assert_eq!(found[0].policy, Some(KeyPolicy::PIN_ONCE));
+    at.signs(&found[0]).await;
+
+    let ours = at.token.generate_root("team root").await.unwrap();
+    assert_eq!(ours.id, [0x82]);
+    at.token.stop_helper().await;
+    piv_tool(&["-a", "read-certificate", "-s", "82", "-o", &file("ours")]);
+    let read =
+        Cli::new(tool("openssl")).args(["x509", "-noout", "-subject", "-pubkey", "-in", &file("ours")]).ok();
+    let spki = base64(&ours.public.spki().unwrap());
+    assert_eq!(read.stdout.replace('\n', "").split("-----").nth(2), Some(spki.as_str()));
+    read.says("O = Touchmark, OU = team root, CN = root");
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
