@@ -15,7 +15,7 @@ use crate::policy::{Action, Caller, Glob, Grant, MaxExpiry, Who};
 use crate::rpc::call::Call;
 use crate::rpc::desk::Desk;
 use crate::store::keys::Origin;
-use crate::token::{Presence, TokenKind};
+use crate::token::{PinState, Presence, TokenKind};
 use crate::unlock::UnlockError;
 use crate::vault::{KeyRole, SecretBuf};
 
@@ -139,11 +139,12 @@ async fn init_token(app: &Arc<App>) -> Result<(), StartError> {
     let slot = app.token(TOKEN).map_err(|error| StartError::Dev(error.to_string()))?;
     let state = slot.handle.refresh().await;
     match state.presence {
-        // Its PIN is the one that it was made with, also where a crash in the middle of a login left that open.
-        Presence::Present => {
+        // A crash in the middle of a login left open what the token knows: SoftHSM says so where it refused a PIN.
+        Presence::Present if state.pin == PinState::Ok => {
             let serial = state.info.map(|info| info.serial).unwrap_or_default();
             return Ok(app.store().write(move |tx| tx.pin_accepted(&serial, None)).await?);
         }
+        Presence::Present => return Ok(()),
         Presence::Absent | Presence::Opening => {}
         Presence::Mismatch(why) | Presence::Failed(why) => {
             return Err(StartError::Dev(format!("the SoftHSM token cannot be used: {why}")));
