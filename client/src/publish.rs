@@ -29,6 +29,7 @@ use crate::reader::{Ground, View};
 
 pub use init::Choice;
 pub use plan::{Due, Goal};
+pub use server::glance;
 
 use plan::{Base, Next, State};
 use roles::{Keyring, Signing, choose};
@@ -175,7 +176,7 @@ impl<'a> Publisher<'a> {
         let (had, early) = futures_util::join!(had, glance);
         let (last, keys, given) = had?;
         // What the daemon knows may have been published after the server was read.
-        let view = if is_enough(&early, &last) { early? } else { self.current(goal, &last).await? };
+        let view = if server::is_enough(&early, &last) { early? } else { self.current(goal, &last).await? };
         let Some(view) = view else { return Ok(Sight(None)) };
         let ring = Keyring::of(self.image.gun(), &keys?);
         Ok(Sight(Some(Seen { last, view, ring, given: given? })))
@@ -542,31 +543,6 @@ impl<'a> Publisher<'a> {
         files.push((RoleName::Snapshot, file));
         note(report, signed);
         Ok(())
-    }
-}
-
-/// Reads what the server has of an image's repository, for [`Publisher::look_with`].
-///
-/// # Errors
-/// As [`Publisher::run`].
-pub async fn glance(ctx: &Ctx, image: &Image) -> Result<Option<View>, Error> {
-    server::current(ctx, image, ctx.now).await
-}
-
-/// Whether what was read of the server is as good as if it had been read after `last`: it has everything that the daemon
-/// may know to be published. What has expired can be read in another way.
-fn is_enough(early: &Result<Option<View>, Error>, last: &[LastDocument]) -> bool {
-    match early {
-        Ok(Some(view)) => last.iter().all(|last| match last.role {
-            RoleName::Root => last.version <= view.trusted.root().version().get(),
-            RoleName::Targets | RoleName::Delegation(_) => view
-                .trusted
-                .document(&last.role)
-                .is_some_and(|document| last.version <= document.version().get()),
-            RoleName::Snapshot | RoleName::Timestamp => true,
-        }),
-        Ok(None) => last.is_empty(),
-        Err(cause) => cause.reason != Reason::Expired,
     }
 }
 

@@ -10,6 +10,7 @@ use touchmark_tuf::{
 use super::plan::{self, Held, Lineage};
 use super::roles::Signing;
 use crate::context::Ctx;
+use crate::daemon::LastDocument;
 use crate::error::Error;
 use crate::http::{Deadline, TOTAL};
 use crate::image::Image;
@@ -21,6 +22,31 @@ const LOOK_BACK: u64 = 64;
 
 /// Versions that the daemon has given out for one role, and the digests of what it signed under them.
 pub(super) type Given = BTreeMap<u64, Sha256Digest>;
+
+/// Reads what the server has of an image's repository, for `Publisher::look_with`.
+///
+/// # Errors
+/// As `Publisher::run`.
+pub async fn glance(ctx: &Ctx, image: &Image) -> Result<Option<View>, Error> {
+    current(ctx, image, ctx.now).await
+}
+
+/// Whether what was read of the server is as good as if it had been read after `last`: it has everything that the daemon
+/// may know to be published. What has expired can be read in another way.
+pub(super) fn is_enough(early: &Result<Option<View>, Error>, last: &[LastDocument]) -> bool {
+    match early {
+        Ok(Some(view)) => last.iter().all(|last| match last.role {
+            RoleName::Root => last.version <= view.trusted.root().version().get(),
+            RoleName::Targets | RoleName::Delegation(_) => view
+                .trusted
+                .document(&last.role)
+                .is_some_and(|document| last.version <= document.version().get()),
+            RoleName::Snapshot | RoleName::Timestamp => true,
+        }),
+        Ok(None) => last.is_empty(),
+        Err(cause) => cause.reason != Reason::Expired,
+    }
+}
 
 /// The server's current documents, verified as every reader does at the time `now`; `None` if it has none of this
 /// repository. What only the cache knows is no ground to sign on.
