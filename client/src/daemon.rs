@@ -1,6 +1,7 @@
 //! The connection to touchmarkd: one Unix socket, calls whose waiting states are shown, secrets on a connection of
 //! their own. Decides nothing about documents and prints only waiting states.
 
+mod door;
 mod events;
 mod last;
 mod secret;
@@ -13,7 +14,6 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use touchmark_proto::reason::{Reason, Refusal};
@@ -36,7 +36,7 @@ pub use sign::{DocumentToSign, SignJob, SignedDocument, SignedJob};
 
 /// How long a crowd at the socket is put up with, and the pause between two tries.
 const CROWDED: Duration = Duration::from_secs(5);
-const AGAIN: Duration = Duration::from_millis(10);
+const AGAIN: Duration = Duration::from_millis(2);
 /// How often a person may mistype a PIN in one command.
 const ROUNDS: usize = 3;
 
@@ -190,7 +190,6 @@ pub fn failure(status: Status) -> Error {
     }
 }
 
-/// Opens the socket first, so that its error is the kernel's own, then speaks gRPC over that connection.
 /// Why the first question got no answer.
 enum Unheard {
     /// There was a crowd before us: the socket's queue is full, or the daemon closed a connection that had not asked
@@ -211,8 +210,9 @@ async fn greet(socket: &Path) -> Result<(Channel, v1::StatusResponse), Unheard> 
     }
 }
 
+/// Opens the socket first, so that its error is the kernel's own, then speaks gRPC over that connection.
 async fn channel(socket: &Path) -> Result<Channel, Unheard> {
-    let first = UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
+    let first = door::connect(socket).await.map_err(|cause| match cause.kind() {
         io::ErrorKind::WouldBlock => Unheard::Crowd(unreachable(socket, &cause)),
         _ => Unheard::Answer(unreachable(socket, &cause)),
     })?;
@@ -224,7 +224,7 @@ async fn channel(socket: &Path) -> Result<Channel, Unheard> {
         async move {
             let stream = match ready {
                 Some(stream) => stream,
-                None => UnixStream::connect(path).await?,
+                None => door::connect(&path).await?,
             };
             Ok::<_, io::Error>(TokioIo::new(stream))
         }

@@ -38,6 +38,9 @@ use crate::secret::Prompts;
 const PREFACE_TIME: Duration = Duration::from_secs(2);
 /// How often connections without a request are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Connections that are taken in one go. Then those inside have their turn: who has just come in is heard before so many
+/// others come that its place is taken.
+const BATCH: usize = 2;
 /// The longest pause after the kernel refused a connection (no descriptors left).
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -57,7 +60,10 @@ impl Door {
     /// own, so that a slow one keeps nobody waiting.
     pub async fn accept(self, listener: UnixListener, grpc: mpsc::Sender<std::io::Result<Conn>>) {
         let (mut sweep, lines) = (tokio::time::interval(SWEEP), Sparingly::default());
-        loop {
+        for turn in (0..BATCH).cycle() {
+            if turn == 0 {
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
                 () = grpc.closed() => return,
                 _ = sweep.tick() => self.register.close_idle(),
@@ -101,20 +107,27 @@ impl Door {
         grpc: mpsc::Sender<std::io::Result<Conn>>,
     ) {
         let uid = credentials.uid();
+        let preface = match tokio::time::timeout(PREFACE_TIME, preface::read(&mut stream)).await {
+            Ok(Ok(preface)) => preface,
+            Ok(Err(error)) => return tracing::debug!(uid, %error, "a peer left before it said anything"),
+            Err(_) => return tracing::debug!(uid, "a peer said nothing in time"),
+        };
+        if preface == Preface::Unknown {
+            return tracing::debug!(uid, "a peer speaks neither HTTP/2 nor TMSECRET");
+        }
+        // Only now: the user database is not asked about the thousands who say nothing.
         let Some(peer) = self.peers.find(uid, credentials.gid()).await else { return };
         if peer.admitted {
             member.admit();
         }
-        match tokio::time::timeout(PREFACE_TIME, preface::read(&mut stream)).await {
-            Ok(Ok(Preface::Http2(bytes))) => {
+        match preface {
+            Preface::Http2(bytes) => {
                 let conn = Conn::new(stream, bytes, peer, member);
                 // The server is going down when nobody takes it.
                 drop(grpc.send(Ok(conn)).await);
             }
-            Ok(Ok(Preface::Secret(handle))) => self.prompts.receive(stream, handle, &peer.caller).await,
-            Ok(Ok(Preface::Unknown)) => tracing::debug!(uid, "a peer speaks neither HTTP/2 nor TMSECRET"),
-            Ok(Err(error)) => tracing::debug!(uid, %error, "a peer left before it said anything"),
-            Err(_) => tracing::debug!(uid, "a peer said nothing in time"),
+            Preface::Secret(handle) => self.prompts.receive(stream, handle, &peer.caller).await,
+            Preface::Unknown => (),
         }
     }
 }

@@ -1,9 +1,8 @@
 //! One secret, one connection: the wire is described at `NeedsPin` in `common.proto`.
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 use touchmark_proto::reason::Reason;
 
-use super::{Daemon, unreachable};
+use super::{Daemon, door, unreachable};
 use crate::error::Error;
 use crate::prompt::Secret;
 
@@ -19,7 +18,7 @@ impl Daemon {
         let length = u16::try_from(secret.len())
             .map_err(|_| Error::usage(format!("a secret of {} bytes is too long", secret.len())))?;
         let mut stream =
-            UnixStream::connect(&self.socket).await.map_err(|cause| unreachable(&self.socket, &cause))?;
+            door::connect(&self.socket).await.map_err(|cause| unreachable(&self.socket, &cause))?;
         let verdict = async {
             stream.write_all(MAGIC).await?;
             stream.write_all(handle).await?;

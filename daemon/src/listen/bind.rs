@@ -12,6 +12,10 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use super::ListenError;
 use super::folder::{Opening, prepare};
 
+/// Connections that may wait at the door. In a flood a newcomer waits behind these at most, some milliseconds; with
+/// the kernel's thousands it would be a good part of a second. Whoever finds the queue full waits for it in `connect`.
+const QUEUE: i32 = 256;
+
 /// Where to listen.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -43,7 +47,9 @@ impl Place {
         prepare(folder, self.opening, self.own_uid)?;
         let lock = self.lock()?;
         self.remove_dead()?;
-        let listener = UnixListener::bind(path).map_err(|e| ListenError::io("cannot listen on", path, e))?;
+        let listener = UnixListener::bind(path)
+            .and_then(with_queue)
+            .map_err(|e| ListenError::io("cannot listen on", path, e))?;
         self.open_up()?;
         Ok(Bound { listener, path: path.clone(), _lock: lock })
     }
@@ -144,5 +150,11 @@ impl Drop for Bound {
 /// # Errors
 /// When the descriptor is no listening Unix socket.
 pub fn activated() -> std::io::Result<Option<UnixListener>> {
-    listenfd::ListenFd::from_env().take_unix_listener(0)
+    listenfd::ListenFd::from_env().take_unix_listener(0)?.map(with_queue).transpose()
+}
+
+/// A listening socket may be told to listen again, and then has the new queue.
+fn with_queue(listener: UnixListener) -> std::io::Result<UnixListener> {
+    rustix::net::listen(&listener, QUEUE)?;
+    Ok(listener)
 }

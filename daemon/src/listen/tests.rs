@@ -106,6 +106,23 @@ fn two_daemons_on_one_path_are_one_too_many() {
 }
 
 #[test]
+fn few_can_stand_before_a_newcomer() {
+    let base = folder();
+    let path = base.path().join("tm.sock");
+    let _bound = place(&path).bind().unwrap();
+    let address = rustix::net::SocketAddrUnix::new(&path).unwrap();
+    let waiting: Vec<_> = std::iter::from_fn(|| {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+        connect(&socket, &address).map(|()| socket).ok()
+    })
+    .take(1000)
+    .collect();
+    assert_eq!(waiting.len(), 257, "the queue and one more, as the kernel counts");
+}
+
+#[test]
 fn a_live_server_without_our_lock_is_left_alone_and_a_dead_one_is_replaced() {
     let base = folder();
     let path = base.path().join("tm.sock");

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
+use tokio::net::UnixStream;
 use tonic::Status;
 use tonic::codegen::tokio_stream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use touchmark_proto::v1;
 use touchmark_proto::v1::audit_client::AuditClient;
 use touchmark_proto::v1::daemon_client::DaemonClient;
@@ -19,7 +21,7 @@ use crate::stage::{GUN, User};
 
 /// How long a crowd is put up with (a busy machine is no failure here), and the pause between two tries.
 const CROWDED: Duration = Duration::from_secs(15);
-const AGAIN: Duration = Duration::from_millis(10);
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// A client that means well.
 pub(crate) struct Honest {
@@ -143,10 +145,18 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// A connection like any gRPC client's.
+/// A connection like the shipped client's: it waits in line where the socket's queue is full.
 pub(crate) async fn connect(socket: &Path) -> Result<Channel, Status> {
-    let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).expect("a socket's address");
-    endpoint.connect().await.map_err(|why| Status::from_error(why.into()))
+    let path = socket.to_path_buf();
+    let connector = tower::service_fn(move |_: Uri| std::future::ready(in_line(&path).map(TokioIo::new)));
+    let endpoint = Endpoint::from_static("http://localhost");
+    endpoint.connect_with_connector(connector).await.map_err(|why| Status::from_error(why.into()))
+}
+
+fn in_line(socket: &Path) -> std::io::Result<UnixStream> {
+    let stream = std::os::unix::net::UnixStream::connect(socket)?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
 }
 
 async fn last(channel: &Channel) -> Result<Vec<u8>, Status> {

@@ -18,7 +18,7 @@ impl Peers for Slow {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_thousand_who_come_at_once_are_one_question_to_a_slow_database() {
     let (answer, go) = mpsc::channel();
     let slow = Arc::new(Slow { go: Mutex::new(go), questions: AtomicUsize::new(0) });
@@ -35,6 +35,9 @@ async fn a_thousand_who_come_at_once_are_one_question_to_a_slow_database() {
         assert_eq!(one.await.unwrap().caller.uid, 7);
     }
     assert_eq!(slow.questions.load(Ordering::SeqCst), 1);
+    assert_eq!(directory.find(7, 8).await.unwrap().caller.gid, 8);
+    assert_eq!(slow.questions.load(Ordering::SeqCst), 1, "still fresh");
+    tokio::time::advance(FRESH).await;
     answer.send(()).unwrap();
     assert_eq!(directory.find(7, 8).await.unwrap().caller.gid, 8);
     assert_eq!(slow.questions.load(Ordering::SeqCst), 2, "a later one is asked anew");
