@@ -145,7 +145,7 @@ pub(super) async fn on_token(
     let signature = match sign_once(held, reference, message).await {
         // The session was lost since we looked, and its login with it. One more question, one more try.
         Err(TokenError::NotLoggedIn) => {
-            ready(road, caller, held, Purpose::Presence, person).await?;
+            ready(road, caller, held, Purpose::Again, person).await?;
             sign_once(held, reference, message).await
         }
         other => other,

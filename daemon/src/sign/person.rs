@@ -55,6 +55,8 @@ pub enum SecretKind {
 pub enum Purpose {
     /// The token is not unlocked. A configured PIN may answer.
     Login,
+    /// It was, and does not know of it any more. A configured PIN may answer.
+    Again,
     /// Somebody has to be there: the policy wants it for this change.
     Presence,
 }

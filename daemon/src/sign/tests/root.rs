@@ -111,7 +111,7 @@ async fn a_wrong_signature_never_leaves_and_burns_no_version() {
     world.token.mood(Mood::Forgetful);
     let person = world.somebody(Some(PIN));
     sign(&world.road, &caller(OWN), init(&world).2, &person).await.unwrap();
-    assert_eq!(person.asked().len(), 2);
+    assert_eq!(person.asked(), [Purpose::Presence, Purpose::Again]);
 }
 
 #[tokio::test]
