@@ -30,7 +30,7 @@ use crate::store::keys::Place as KeyPlace;
 use crate::store::meta::Setting;
 use crate::store::{Store, StoreError, Tx};
 use crate::token::{HelperProgram, Limits, TokenHandle};
-use crate::unlock::{LockReason, UnlockError};
+use crate::unlock::{Given, LockReason, UnlockError};
 use crate::vault::{Locked, MemoryError, MemoryKind, Vault};
 use times::Times;
 
@@ -104,6 +104,8 @@ pub(crate) struct TokenSlot {
     pub(crate) handle: TokenHandle,
     /// Whoever may ask for its PIN now.
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// The configured PIN that was given out last.
+    pub(crate) given: Mutex<Option<Given>>,
 }
 
 /// One daemon.
@@ -417,7 +419,12 @@ async fn start_tokens(
         });
         let opening = ways.iter().filter_map(|way| way.token.as_ref()).filter(|token| token.name == name);
         on_it.chain(opening.map(|token| &token.key)).for_each(|key| handle.enrol(key));
-        let slot = TokenSlot { entry: entry.clone(), handle, turn: tokio::sync::Mutex::new(()) };
+        let slot = TokenSlot {
+            entry: entry.clone(),
+            handle,
+            turn: tokio::sync::Mutex::new(()),
+            given: Mutex::default(),
+        };
         tokens.insert(name, Arc::new(slot));
     }
     Ok(tokens)

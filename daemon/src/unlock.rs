@@ -2,6 +2,7 @@
 //! person at the desk; each of them knows nothing of the others.
 
 pub(crate) mod backup;
+mod given;
 mod login;
 mod ways;
 
@@ -19,6 +20,8 @@ use crate::store::ways::WayRecord;
 use crate::store::{StoreError, Tx};
 use crate::token::{TokenError, TokenKey, Usage};
 use crate::vault::{Binding, KeyRole, KeyToLoad, SecretBuf, VaultError};
+
+pub(crate) use given::Given;
 
 /// Why something did not open or close.
 #[derive(Debug, thiserror::Error)]

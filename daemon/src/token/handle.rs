@@ -68,6 +68,8 @@ pub struct TokenHandle {
     by_key: Duration,
     /// The keys that are known to be on it.
     enrolled: Arc<Mutex<Vec<KeyRef>>>,
+    /// How many PINs it has refused.
+    refused: Arc<AtomicU32>,
 }
 
 impl TokenHandle {
@@ -101,7 +103,17 @@ impl TokenHandle {
             Keeper::new(config, Arc::clone(&locked), helper, Arc::clone(&limits), publish, on_orphan);
         let helper = keeper.pid();
         tokio::spawn(keeper.run(incoming));
-        Self { name, commands, state, helper, locked, limits, by_key, enrolled: Arc::default() }
+        Self {
+            name,
+            commands,
+            state,
+            helper,
+            locked,
+            limits,
+            by_key,
+            enrolled: Arc::default(),
+            refused: Arc::default(),
+        }
     }
 
     /// Tells it of a key that is known to be on this token: no PIN is sent to a token that shows that it has none of
@@ -173,7 +185,17 @@ impl TokenHandle {
             let enrolled = self.enrolled.lock().unwrap_or_else(PoisonError::into_inner);
             enrolled.iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?
         };
-        self.call(Request::Login { enrolled }, secrets, self.limits.call, ("", None)).await.map(drop)
+        let answer = self.call(Request::Login { enrolled }, secrets, self.limits.call, ("", None)).await;
+        if let Err(TokenError::WrongPin { .. } | TokenError::PinLocked) = answer {
+            self.refused.fetch_add(1, Ordering::AcqRel);
+        }
+        answer.map(drop)
+    }
+
+    /// How many PINs the token has refused since it was started.
+    #[must_use]
+    pub fn pins_refused(&self) -> u32 {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// Ends the login.

@@ -1,13 +1,13 @@
 //! A token's PIN: from a person, or from where the configuration says, and then once only.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use touchmark_proto::v1::waiting::State;
 use touchmark_proto::v1::{NeedsToken, Queued, SecretKind};
 
-use super::UnlockError;
+use super::{Given, UnlockError};
 use crate::app::{App, TokenSlot};
 use crate::audit::Event;
 use crate::config::PinSource;
@@ -153,13 +153,14 @@ impl App {
             };
             self.store().write(job).await?
         };
-        if !noted {
+        if !noted && !cost_nothing(slot, &source).await {
             tracing::warn!(
                 token = slot.entry.name,
                 "the configured PIN was refused before and is not sent again"
             );
             return Ok(None);
         }
+        *slot.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(Given::now(&slot.handle, &source));
         Ok(Some((pin, source)))
     }
 
@@ -212,6 +213,15 @@ impl App {
                 })
             }
         }
+    }
+}
+
+/// Whether the PIN of this source was given out before by this very process, and cost no try.
+async fn cost_nothing(slot: &TokenSlot, source: &str) -> bool {
+    let given = slot.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match given.filter(|given| given.is_of(source)) {
+        Some(given) => given.cost_nothing(&slot.handle).await,
+        None => false,
     }
 }
 
