@@ -6,6 +6,7 @@
 //! machine is not touched; `vpcd` is named to it. What `vpcd` does not offer is to listen on 127.0.0.1 alone: while a test
 //! runs, who reaches this machine by network may put a card into its readers.
 
+mod holder;
 mod reader;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub use holder::{Hold, Holder};
 pub use reader::Reader;
 
 use crate::cli::{Cli, tool};
@@ -134,6 +136,15 @@ impl Pcscd {
     #[must_use]
     pub fn cli(&self, program: &str) -> Cli {
         Cli::new(tool(program)).env(SOCKET, self.socket())
+    }
+
+    /// The service itself, for signals.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running pcscd").pid()
     }
 
     fn socket(&self) -> PathBuf {

@@ -31,7 +31,7 @@ pub use management::DEFAULT_MANAGEMENT_KEY;
 use management::{Algorithm, Management};
 use objects::Objects;
 use pins::Reference;
-pub use pins::{DEFAULT_PIN, DEFAULT_PUK};
+pub use pins::{DEFAULT_PIN, DEFAULT_PUK, OWN_PIN, OWN_PUK};
 
 /// The PIV application's name; five bytes of it are enough to select it.
 const AID: &[u8] = &[0xa0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00, 0x01, 0x00];
@@ -153,6 +153,14 @@ impl PivCard {
             attester,
             touched: None,
         }
+    }
+
+    /// The same with the PIN and the PUK that its owner has chosen, [`OWN_PIN`] and [`OWN_PUK`].
+    #[must_use]
+    pub fn owned(mut self) -> Self {
+        self.pin.choose(OWN_PIN);
+        self.puk.choose(OWN_PUK);
+        self
     }
 
     /// A hand on it, for when somebody else has it.

@@ -1,6 +1,8 @@
 //! Signatures asked for over the socket, without the client: repositories whose root is made here, and what the daemon
 //! says of them.
 
+mod root;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ use touchmark_tuf::{
     TargetChange, Targets, Unverified, assemble, first_root, first_targets, next_targets, to_be_signed,
     verify_p256,
 };
+
+pub use root::{TokenRoot, create_root};
 
 /// How long the documents made here are good for.
 const LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -138,22 +142,15 @@ impl Repository {
     ) -> Result<Vec<u8>, Failure> {
         let key_ids = vec![self.key.canonical_id().to_string()];
         let request = requests(&self.gun, key_ids, &bytes, &roots, accept_root);
-        let mut events = SignerClient::new(channel.clone()).sign(iter(request)).await?.into_inner();
-        while let Some(event) = events.message().await? {
-            if let Some(v1::sign_event::Event::Signed(signed)) = event.event {
-                let signature = signed.documents[0].signatures[0].signature.clone();
-                assert!(self.is_signature(&bytes, &signature), "the daemon signed something else");
-                return Ok(signature);
-            }
-        }
-        Err(Failure::Gone(Status::unknown("the stream ended without an answer")))
+        let signature = signed(channel, request).await?.documents[0].signatures[0].signature.clone();
+        assert!(self.is_signature(&bytes, &signature), "the daemon signed something else");
+        Ok(signature)
     }
 
     /// Whether that is a signature of the repository's targets key.
     #[must_use]
     pub fn is_signature(&self, bytes: &[u8], signature: &[u8]) -> bool {
-        let raw = EcdsaSignature::from_raw(signature.try_into().expect("64 bytes"));
-        verify_p256(&self.key.p256_point().expect("a P-256 key"), bytes, &raw)
+        is_signature(&self.key, bytes, signature)
     }
 
     /// The last targets document of the daemon, one too whose signature a crash took.
@@ -214,6 +211,17 @@ pub fn requests(
     roots: &[Vec<u8>],
     accept_root: Option<v1::RootAcceptance>,
 ) -> Vec<v1::SignRequest> {
+    one_document(gun, "targets", key_ids, bytes, roots, accept_root)
+}
+
+fn one_document(
+    gun: &str,
+    role: &str,
+    key_ids: Vec<String>,
+    bytes: &[u8],
+    roots: &[Vec<u8>],
+    accept_root: Option<v1::RootAcceptance>,
+) -> Vec<v1::SignRequest> {
     use v1::sign_request::Part;
     let base = |file: &Vec<u8>| v1::Base {
         role: "root".to_owned(),
@@ -221,7 +229,7 @@ pub fn requests(
         sha256: Sha256::digest(file).to_vec(),
     };
     let document = v1::Document {
-        role: "targets".to_owned(),
+        role: role.to_owned(),
         key_ids,
         length: bytes.len() as u64,
         sha256: Sha256::digest(bytes).to_vec(),
@@ -238,16 +246,36 @@ pub fn requests(
     std::iter::once(Part::Open(open)).chain(chunks).map(|part| v1::SignRequest { part: Some(part) }).collect()
 }
 
+async fn signed(channel: &Channel, request: Vec<v1::SignRequest>) -> Result<v1::Signed, Failure> {
+    let mut events = SignerClient::new(channel.clone()).sign(iter(request)).await?.into_inner();
+    while let Some(event) = events.message().await? {
+        if let Some(v1::sign_event::Event::Signed(signed)) = event.event {
+            return Ok(signed);
+        }
+    }
+    Err(Failure::Gone(Status::unknown("the stream ended without an answer")))
+}
+
+fn is_signature(key: &PublicKey, bytes: &[u8], signature: &[u8]) -> bool {
+    let raw = EcdsaSignature::from_raw(signature.try_into().expect("64 bytes"));
+    verify_p256(&key.p256_point().expect("a P-256 key"), bytes, &raw)
+}
+
 async fn create_key(channel: &Channel, gun: &str) -> Result<PublicKey, Failure> {
     let request = v1::CreateKeyRequest {
         role: v1::Role::Targets.into(),
         repository: gun.to_owned(),
         ..Default::default()
     };
+    let key = create(channel, request).await?;
+    Ok(PublicKey::from_spki(&key.public_key).expect("the daemon's own key"))
+}
+
+async fn create(channel: &Channel, request: v1::CreateKeyRequest) -> Result<v1::Key, Failure> {
     let mut events = KeysClient::new(channel.clone()).create(request).await?.into_inner();
     while let Some(event) = events.message().await? {
         if let Some(v1::key_event::Event::Key(key)) = event.event {
-            return Ok(PublicKey::from_spki(&key.public_key).expect("the daemon's own key"));
+            return Ok(key);
         }
     }
     Err(Failure::Gone(Status::unknown("the stream ended without a key")))

@@ -114,6 +114,12 @@ impl Reader {
         before
     }
 
+    /// The card has no power for a moment, as when the machine is suspended: it forgets who was logged in and which
+    /// application was selected, and pcscd is told nothing.
+    pub fn lose_power(&self) {
+        self.shared.reset();
+    }
+
     /// A hand on the card.
     ///
     /// # Panics
@@ -289,6 +295,11 @@ impl VSmartCard for Wire<'_> {
             self.0.line().pull_out();
             return Vec::new(); // to nobody
         }
-        card.apdu(command)
+        let answer = card.apdu(command);
+        if card.controls().was_last(command) {
+            self.0.line().pull_out();
+            return Vec::new();
+        }
+        answer
     }
 }

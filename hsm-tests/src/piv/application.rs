@@ -63,7 +63,7 @@ impl PivCard {
             return Err(Status::WRONG_LENGTH);
         }
         self.session.pin = Pin::Missing;
-        self.pin.check(pin)?;
+        self.pin.check(pin).inspect_err(|_| self.controls.refuse_pin())?;
         self.session.pin = Pin::Fresh;
         Ok(())
     }

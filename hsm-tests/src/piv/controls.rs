@@ -45,9 +45,11 @@ pub struct Controls(Arc<(Mutex<State>, Condvar)>);
 struct State {
     log: Vec<u8>,
     verified: usize,
+    refused: usize,
     delay: Duration,
     failures: Vec<Failure>,
     answers_left: Option<usize>,
+    loses_pin: bool,
     malformed: Option<Malformed>,
     touch: Touch,
     patience: Duration,
@@ -71,9 +73,11 @@ impl Default for State {
         Self {
             log: Vec::new(),
             verified: 0,
+            refused: 0,
             delay: Duration::ZERO,
             failures: Vec::new(),
             answers_left: None,
+            loses_pin: false,
             malformed: None,
             touch: Touch::default(),
             patience: FIFTEEN_SECONDS,
@@ -101,6 +105,11 @@ impl Controls {
     /// The card is pulled out instead of obeying the command after so many others.
     pub fn pull_after(&self, answers: usize) {
         self.state().answers_left = Some(answers);
+    }
+
+    /// The card is pulled out when it has looked at the next PIN, and before it has said what it thinks of it.
+    pub fn pull_after_pin(&self) {
+        self.state().loses_pin = true;
     }
 
     /// From now on it gives malformed answers, or sound ones again.
@@ -165,6 +174,12 @@ impl Controls {
         self.state().verified
     }
 
+    /// How often that was a wrong one, or one that came when no tries were left; since the card was made.
+    #[must_use]
+    pub fn pins_refused(&self) -> usize {
+        self.state().refused
+    }
+
     /// Forgets the commands so far.
     pub fn forget(&self) {
         let mut state = self.state();
@@ -172,12 +187,17 @@ impl Controls {
         state.verified = 0;
     }
 
+    /// The PIN that was just sent is wrong.
+    pub(super) fn refuse_pin(&self) {
+        self.state().refused += 1;
+    }
+
     /// Writes a command down; what it must be answered instead of obeyed.
     pub(super) fn meet(&self, command: &[u8]) -> Option<Status> {
         let mut state = self.state();
         let ins = *command.get(1)?;
         state.log.push(ins);
-        if ins == VERIFY && command.len() > 5 {
+        if is_pin(command) {
             state.verified += 1;
         }
         let mut forced = None;
@@ -243,6 +263,11 @@ impl Controls {
         }
     }
 
+    /// Whether it is pulled out now that it has obeyed this command.
+    pub(crate) fn was_last(&self, command: &[u8]) -> bool {
+        is_pin(command) && std::mem::take(&mut self.state().loses_pin)
+    }
+
     /// It is pulled out: nothing it waits for will come.
     pub(crate) fn interrupt(&self) {
         self.state().pulls += 1;
@@ -266,4 +291,9 @@ impl Controls {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// VERIFY with a PIN.
+fn is_pin(command: &[u8]) -> bool {
+    command.get(1) == Some(&VERIFY) && command.len() > 5
 }

@@ -10,6 +10,10 @@ const TRIES: u8 = 3;
 pub const DEFAULT_PIN: &str = "123456";
 /// The PUK of a new card.
 pub const DEFAULT_PUK: &str = "12345678";
+/// The PIN of a card that is somebody's.
+pub const OWN_PIN: &str = "648219";
+/// And its PUK.
+pub const OWN_PUK: &str = "90817263";
 
 /// One of the two, with its counter. Always eight bytes, filled up with `ff`.
 #[derive(Debug)]
@@ -23,9 +27,13 @@ pub(super) struct Reference {
 impl Reference {
     /// As it leaves the factory.
     pub(super) fn new(default: &str) -> Self {
-        let mut value = [0xff; 8];
-        value[..default.len()].copy_from_slice(default.as_bytes());
+        let value = filled_up(default);
         Self { value, default: value, most: TRIES, left: TRIES }
+    }
+
+    /// Another value.
+    pub(super) fn choose(&mut self, value: &str) {
+        self.value = filled_up(value);
     }
 
     /// Compares, and counts.
@@ -70,6 +78,12 @@ impl Reference {
         let default = u8::from(self.value == self.default);
         [tlv(0x01, &[0xff]), tlv(0x05, &[default]), tlv(0x06, &[self.most, self.left])].concat()
     }
+}
+
+fn filled_up(text: &str) -> [u8; 8] {
+    let mut value = [0xff; 8];
+    value[..text.len()].copy_from_slice(text.as_bytes());
+    value
 }
 
 /// Six to eight characters, filled up with `ff`.
