@@ -10,5 +10,7 @@ mod modules;
 mod notary;
 #[path = "piv/removal.rs"]
 mod removal;
+#[path = "piv/shared.rs"]
+mod shared;
 #[path = "piv/tool.rs"]
 mod tool;

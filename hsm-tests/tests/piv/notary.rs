@@ -16,16 +16,16 @@ use hsm_tests::pcscd::{Pcscd, YUBICOS};
 use hsm_tests::piv::{Firmware, PivCard, Touch};
 use hsm_tests::place::Place;
 
-const GUN: &str = "localhost:5000/icho/alpine";
+pub(super) const GUN: &str = "localhost:5000/icho/alpine";
 
 /// The file of the root key in a trust directory.
-fn root_key(trust: &Path) -> PathBuf {
+pub(super) fn root_key(trust: &Path) -> PathBuf {
     let mut files = std::fs::read_dir(trust.join("private")).unwrap().map(|entry| entry.unwrap().path());
     files.find(|file| std::fs::read_to_string(file).unwrap().contains("role: root")).expect("a root key")
 }
 
 /// From its file into slot 9c, where it wants a touch every time and the PIN once; the file is gone.
-fn move_to_the_card(pcscd: &Pcscd, file: &Path) {
+pub(super) fn move_to_the_card(pcscd: &Pcscd, file: &Path) {
     let place = Place::new();
     let text = std::fs::read_to_string(file).unwrap();
     let (head, body) = text.split_once("\n\n").expect("headers"); // which OpenSSL does not know
@@ -54,10 +54,7 @@ fn notary_finds_its_root_key_on_the_card_and_signs_with_it_after_a_touch() {
     let file = root_key(&home.trust());
     let id = file.file_stem().unwrap().to_str().unwrap();
     move_to_the_card(&pcscd, &file);
-    let listed = home.notary(&notary).args(["key", "list"]).ok().stdout;
-    let roots: Vec<_> = listed.lines().map(str::trim_end).filter(|line| line.starts_with("root ")).collect();
-    let [root] = roots[..] else { panic!("{listed}") };
-    assert!(root.contains(id) && root.ends_with("yubikey"), "{root}");
+    lists(&home, &notary, id);
 
     let hash = digest(b"any manifest").replace("sha256:", "");
     home.notary(&notary).args(["addhash", GUN, "1", "523", "--sha256", &hash, "-p"]).ok();
@@ -71,7 +68,21 @@ fn notary_finds_its_root_key_on_the_card_and_signs_with_it_after_a_touch() {
     rotated.wait().exits(0).says("Please touch the attached Yubikey to perform signing.");
     assert_eq!(controls.touches_wanted(), 1);
     other.notary(&notary).args(["lookup", GUN, "1"]).ok().says(&hash);
-    let root = other.trust().join("tuf").join(GUN).join("metadata/root.json");
+    assert_eq!(root_version(&other, GUN), 2);
+}
+
+/// One root key, on the card, and it has this id.
+#[track_caller]
+pub(super) fn lists(home: &Home, notary: &Notary, id: &str) {
+    let listed = home.notary(notary).args(["key", "list"]).ok().stdout;
+    let roots: Vec<_> = listed.lines().map(str::trim_end).filter(|line| line.starts_with("root ")).collect();
+    let [root] = roots[..] else { panic!("{listed}") };
+    assert!(root.contains(id) && root.ends_with("yubikey"), "{root}");
+}
+
+/// The version of the root that this person's `notary` has seen last.
+pub(super) fn root_version(home: &Home, gun: &str) -> u64 {
+    let root = home.trust().join("tuf").join(gun).join("metadata/root.json");
     let root: serde_json::Value = serde_json::from_slice(&std::fs::read(root).unwrap()).unwrap();
-    assert_eq!(root["signed"]["version"], 2);
+    root["signed"]["version"].as_u64().expect("a version")
 }
