@@ -83,6 +83,8 @@ fn systemd_directories_win() {
     assert_eq!(unit.credential("pin").unwrap(), Path::new("/run/credentials/touchmarkd.service/pin"));
 }
 
+// It shows a YubiKey too.
+#[cfg(feature = "yubikey")]
 #[test]
 fn the_shipped_example_is_read_whole() {
     let text = include_str!("../../touchmarkd.example.toml");
@@ -239,11 +241,14 @@ fn a_yubikey_is_its_serial_number_and_nothing_else() {
     }
 }
 
-#[cfg(not(feature = "yubikey"))]
 #[test]
 fn a_build_without_yubikeys_says_so() {
+    let text = "[[token]]\nname = \"a\"\nkind = \"yubikey\"\nserial = 1";
+    let written: written::File = toml::from_str(text).unwrap();
+    let reading = Reading { text, file: Some(Path::new("t.toml")) };
+    let refused = token::yubikey(&reading, &written.token[0], token::Yubikeys::LeftOut).unwrap_err();
     assert_eq!(
-        refusal("[[token]]\nname = \"a\"\nkind = \"yubikey\"\nserial = 1"),
+        refused.to_string(),
         "t.toml, line 3, token.kind: this touchmarkd was built without YubiKeys (its feature `yubikey`)"
     );
 }

@@ -72,7 +72,7 @@ pub(super) fn read(
     }
     let kind = match written.kind.get_ref().as_str() {
         "pkcs11" => pkcs11(reading, written)?,
-        "yubikey" => yubikey(reading, written)?,
+        "yubikey" => yubikey(reading, written, Yubikeys::of_this_build())?,
         other => {
             let reason = format!("there is no kind `{other}`; there are \"pkcs11\" and \"yubikey\"");
             return Err(reading.at(written.kind.span(), "token.kind", reason));
@@ -101,9 +101,26 @@ fn pkcs11(reading: &Reading<'_>, written: &written::Token) -> Result<TokenKind, 
     Ok(TokenKind::Pkcs11 { module, label: label_of(reading, label)?, serial: serial(reading, written)? })
 }
 
-fn yubikey(reading: &Reading<'_>, written: &written::Token) -> Result<TokenKind, ConfigError> {
+/// Whether a build has the provider for YubiKeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Yubikeys {
+    BuiltIn,
+    LeftOut,
+}
+
+impl Yubikeys {
+    const fn of_this_build() -> Self {
+        if TokenKind::KNOWS_YUBIKEYS { Self::BuiltIn } else { Self::LeftOut }
+    }
+}
+
+pub(super) fn yubikey(
+    reading: &Reading<'_>,
+    written: &written::Token,
+    known: Yubikeys,
+) -> Result<TokenKind, ConfigError> {
     let name = written.name.get_ref();
-    if !TokenKind::KNOWS_YUBIKEYS {
+    if known == Yubikeys::LeftOut {
         let reason = "this touchmarkd was built without YubiKeys (its feature `yubikey`)";
         return Err(reading.at(written.kind.span(), "token.kind", reason));
     }
