@@ -1,7 +1,7 @@
 //! The PIV application of a YubiKey in software: bytes in, bytes out. Its own code, after what other people's programs
 //! send and what Yubico writes about the answers; nobody has compared it with a real card.
 //!
-//! It knows P-256 alone, one application, and two kinds of firmware. Counters, policies and who is logged in are a
+//! It knows P-256 alone, one application, and three kinds of firmware. Counters, policies and who is logged in are a
 //! YubiKey's; secrets lie in plain memory, as nothing here is one.
 
 mod apdu;
@@ -43,6 +43,8 @@ const GET_RESPONSE: u8 = 0xc0;
 /// Which YubiKey it is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
+    /// 5.2.4: tells nothing of keys and PINs (no metadata).
+    V5_2,
     /// 5.4.3: a new card's management key is for 3DES.
     V5_4,
     /// 5.7.1: a new card's management key is for AES-192, and keys can be moved and deleted.
@@ -54,6 +56,7 @@ impl Firmware {
     #[must_use]
     pub fn version(self) -> [u8; 3] {
         match self {
+            Self::V5_2 => [5, 2, 4],
             Self::V5_4 => [5, 4, 3],
             Self::V5_7 => [5, 7, 1],
         }
@@ -61,7 +64,7 @@ impl Firmware {
 
     fn management(self) -> Algorithm {
         match self {
-            Self::V5_4 => Algorithm::TripleDes,
+            Self::V5_2 | Self::V5_4 => Algorithm::TripleDes,
             Self::V5_7 => Algorithm::Aes192,
         }
     }

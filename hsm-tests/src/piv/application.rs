@@ -30,6 +30,7 @@ impl PivCard {
             (0xcb, 0x3f, 0xff) => return self.objects.get(data, self.reader()),
             (0xdb, 0x3f, 0xff) => self.manager().and_then(|()| self.objects.put(data))?,
             (0xf6, to, from) if self.model.firmware == Firmware::V5_7 => self.move_key(*to, *from)?,
+            (0xf7, _, _) if self.model.firmware == Firmware::V5_2 => return Err(Status::NO_INSTRUCTION),
             (0xf7, 0, reference) => return self.metadata(*reference),
             (0xf8, 0, 0) => return Ok(self.model.serial.to_be_bytes().to_vec()),
             (0xf9, slot, 0) => return self.attest(Slot::try_from(*slot)?),

@@ -55,14 +55,19 @@ impl At {
 
     fn run_by(pcscd: Pcscd, helper: HelperProgram) -> Self {
         let locked = locked();
-        let token = token(pcscd.environment(), &locked, helper, OFTEN);
+        let limits = Limits { probe: OFTEN, ..Limits::default() };
+        let token = token(pcscd.environment(), &locked, helper, limits);
         Self { pcscd, locked, token }
     }
 
     /// Whatever is in its readers, looked at by itself as rarely as that.
     fn looked_at_every(pcscd: Pcscd, probe: Duration) -> Self {
+        Self::within(pcscd, Limits { probe, ..Limits::default() })
+    }
+
+    fn within(pcscd: Pcscd, limits: Limits) -> Self {
         let (locked, helper) = (locked(), HelperProgram::touchmarkd(shipped("touchmarkd")));
-        let token = token(pcscd.environment(), &locked, helper, probe);
+        let token = token(pcscd.environment(), &locked, helper, limits);
         Self { pcscd, locked, token }
     }
 
@@ -118,11 +123,10 @@ fn token(
     env: BTreeMap<String, String>,
     locked: &Arc<Locked>,
     helper: HelperProgram,
-    probe: Duration,
+    limits: Limits,
 ) -> TokenHandle {
     let kind = TokenKind::Yubikey { serial: SERIAL };
     let config = TokenConfig { name: "5c".to_owned(), kind, env };
-    let limits = Limits { probe, ..Limits::default() };
     TokenHandle::start(config, Arc::clone(locked), helper, limits)
 }
 

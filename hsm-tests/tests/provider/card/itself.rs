@@ -1,16 +1,15 @@
 //! What kind of card it is, what it answers, and what is heard and felt of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hsm_tests::cli::{Cli, tool};
 use hsm_tests::pcscd::{NOBODYS, Pcscd, apart};
 use hsm_tests::piv::{Firmware, Malformed};
 use hsm_tests::place::Place;
-use hsm_tests::soak;
 use hsm_tests::softhsm::PIN;
 use touchmarkd::token::{HelperProgram, KeyPolicy, Presence, TokenError};
 
-use super::{At, USE, says};
+use super::{At, says};
 use crate::yubikey::{SERIAL, card};
 
 #[tokio::test]
@@ -58,6 +57,43 @@ async fn old_firmware_does_all_but_remove_a_key() {
         "{refused}"
     );
     at.signs(&key).await;
+}
+
+/// It does not tell what is in its slots, so nothing is put there; what a certificate tells is used.
+#[tokio::test]
+async fn firmware_before_5_3_signs_with_the_key_it_has_and_makes_none() {
+    let pcscd = Pcscd::with_card(NOBODYS, card(Firmware::V5_2, SERIAL));
+    let place = Place::new();
+    let piv_tool = |args: &[&str]| {
+        pcscd.cli("yubico-piv-tool").folder(place.path()).args(["-r", NOBODYS]).args(args).ok();
+    };
+    piv_tool(&["-a", "generate", "-A", "ECCP256", "-s", "9c", "--pin-policy", "once", "-o", "public"]);
+    piv_tool(&["-a", "attest", "-s", "9c", "-o", "certificate"]);
+    piv_tool(&["-a", "import-certificate", "-s", "9c", "-i", "certificate"]);
+    let at = At::on(pcscd);
+    let state = at.until(|state| state.presence == Presence::Present).await;
+    assert_eq!((state.info.unwrap().firmware.as_str(), state.tries_left), ("5.2.4", Some(3)));
+    at.controls().forget();
+    let keys = at.token.keys().await.unwrap();
+    let [key] = &keys[..] else { panic!("{keys:?}") };
+    assert_eq!((key.id.as_slice(), key.policy, at.controls().pins_sent()), (&[0x9c][..], None, 0));
+    let refused = at.token.login(&at.secret("000000")).await.unwrap_err();
+    assert_eq!(refused, TokenError::WrongPin { tries_left: Some(2) });
+    at.token.enrol(&key.key_ref());
+    at.login().await.unwrap();
+    at.signs(key).await;
+    at.pcscd.reader().pull_out();
+    at.until(|state| state.presence == Presence::Absent).await;
+    at.pcscd.reader().put_back();
+    at.recovers(key, Instant::now()).await;
+    for refused in [at.token.generate_root("root").await.err(), at.token.generate_unwrap().await.err()] {
+        let why = refused.unwrap().to_string();
+        assert!(
+            why.contains("its firmware 5.2.4 does not tell which slots are in use, and 5.3 is the first"),
+            "{why}"
+        );
+    }
+    at.signs(key).await;
 }
 
 #[tokio::test]
@@ -126,53 +162,6 @@ async fn nobody_who_listens_to_the_logs_hears_a_command() {
     for secret in [PIN, digits.join(", ").as_str(), hex.as_str(), ">>>", "<<<", "TRACE"] {
         assert!(!heard.contains(secret), "{secret}: {heard}");
     }
-}
-
-/// What the daemon's side adds to what the card itself takes.
-#[test]
-fn a_signature_takes_hardly_longer_than_the_card_does() {
-    const ROUNDS: usize = 30;
-    /// Faster than any real one.
-    const CARD: Duration = Duration::from_millis(40);
-    apart(|pcscd| {
-        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let median = |mut all: Vec<Duration>| {
-            all.sort_unstable();
-            all[all.len() / 2].as_micros()
-        };
-        let (at, ours) = runtime.block_on(async {
-            let at = At::on(pcscd);
-            at.until(|state| state.presence == Presence::Present).await;
-            at.login().await.unwrap();
-            let key = at.token.generate_root("root").await.unwrap();
-            at.controls().forget();
-            at.controls().delay(CARD);
-            let mut took = Vec::new();
-            for _ in 0..ROUNDS {
-                let since = Instant::now();
-                at.sign(&key).await.unwrap();
-                took.push(since.elapsed());
-            }
-            assert_eq!((at.controls().pins_sent(), at.controls().count(USE)), (0, ROUNDS));
-            at.token.stop_helper().await;
-            (at, median(took))
-        });
-        let mut card = yubikey::YubiKey::open_by_serial(SERIAL.into()).unwrap();
-        card.verify_pin(PIN.as_bytes()).unwrap();
-        let (algorithm, slot) = (yubikey::piv::AlgorithmId::EccP256, yubikey::piv::SlotId::Signature);
-        let mut took = Vec::new();
-        for _ in 0..ROUNDS {
-            let since = Instant::now();
-            yubikey::piv::sign_data(&mut card, &[7; 32], algorithm, slot).unwrap();
-            took.push(since.elapsed());
-        }
-        let bare = median(took);
-        soak::say(&format!("a signature takes {ours} us, and the card alone {bare} us"));
-        soak::at_most("more than the card alone takes, us", ours.saturating_sub(bare), 5000);
-        soak::at_most("in thousandths of that", ours * 1000 / bare, 1100);
-        drop(at);
-    });
 }
 
 /// A key that Yubico's tool made is used here, and OpenSSL reads the certificate of one that was made here.

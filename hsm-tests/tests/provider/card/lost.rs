@@ -8,7 +8,7 @@ use hsm_tests::pcscd::{NOBODYS, Pcscd, apart};
 use hsm_tests::piv::Firmware;
 use hsm_tests::soak;
 use touchmark_tuf::Sha256Digest;
-use touchmarkd::token::{HelperProgram, KeyPolicy, Presence, TokenError, TouchPolicy};
+use touchmarkd::token::{HelperProgram, KeyPolicy, Limits, Presence, TokenError, TouchPolicy};
 
 use super::{At, OFTEN, PATIENCE, SELECT, says, token};
 use crate::bench::{locked, until};
@@ -39,7 +39,8 @@ async fn a_pulled_card_and_a_dead_service_cost_one_login_each() {
 #[tokio::test]
 async fn without_a_service_there_is_a_hint_and_no_crash() {
     let nowhere = BTreeMap::from([("PCSCLITE_CSOCK_NAME".to_owned(), "/nowhere/pcscd.comm".to_owned())]);
-    let token = token(nowhere, &locked(), HelperProgram::touchmarkd(shipped("touchmarkd")), OFTEN);
+    let limits = Limits { probe: OFTEN, ..Limits::default() };
+    let token = token(nowhere, &locked(), HelperProgram::touchmarkd(shipped("touchmarkd")), limits);
     until(&token, PATIENCE, |state| says(state, "systemctl enable --now pcscd.socket")).await;
     let helper = token.helper_pid();
     for _ in 0..3 {
@@ -145,6 +146,34 @@ fn a_transaction_of_another_program_is_waited_for() {
             kept.end(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
             signing.await.unwrap().unwrap();
             other.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+        });
+    });
+}
+
+/// One that does not end is not waited for: the request has its answer in time, and the card is back when it is over.
+#[test]
+fn a_transaction_of_another_program_that_does_not_end_is_a_timeout_and_costs_no_try() {
+    apart(|pcscd| {
+        pcscd.reader().insert(card(Firmware::V5_7, SERIAL));
+        let context = pcsc::Context::establish(pcsc::Scope::System).unwrap();
+        let name = context.list_readers_owned().unwrap().remove(0);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let soon = Duration::from_millis(500);
+            let limits = Limits { call: soon, touch: soon, open: soon, probe: OFTEN, ..Limits::default() };
+            let at = At::within(pcscd, limits);
+            at.until(|state| state.presence == Presence::Present).await;
+            at.login().await.unwrap();
+            let key = at.token.generate_root("root").await.unwrap();
+            let mut other = context.connect(&name, pcsc::ShareMode::Shared, pcsc::Protocols::T1).unwrap();
+            let kept = other.transaction().unwrap();
+            assert_eq!(at.sign(&key).await.unwrap_err(), TokenError::Timeout);
+            at.until(|state| says(state, "did not answer in time")).await;
+            kept.end(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+            other.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
+            let took = at.recovers(&key, Instant::now()).await;
+            soak::at_most("a card that was kept in a transaction is back, ms", took, 5000);
+            assert_eq!(at.controls().pins_refused(), 0);
         });
     });
 }
