@@ -7,6 +7,8 @@
 mod causes;
 #[path = "survive/pins.rs"]
 mod pins;
+#[path = "survive/speed.rs"]
+mod speed;
 #[path = "survive/world.rs"]
 mod world;
 

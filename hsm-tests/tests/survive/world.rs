@@ -42,9 +42,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::on(Pcscd::start(NOBODYS))
+    }
+
+    /// With this pcscd, whose readers are empty.
+    pub(crate) fn on(pcscd: Pcscd) -> Self {
         let card = PivCard::new(Firmware::V5_7, SERIAL).owned();
         let controls = card.controls();
-        let pcscd = Pcscd::with_card(NOBODYS, card);
+        pcscd.reader().insert(card);
         let (daemon, place) = daemon(&pcscd, Source::File, OWN_PIN);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
