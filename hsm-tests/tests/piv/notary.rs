@@ -1,8 +1,8 @@
 //! The real `notary`, which uses a root key on a YubiKey by itself.
 //!
-//! It also brings a new root key there by itself, or so it says: Debian 12's module (ykcs11 2.2) refuses the way in which
-//! notary asks for that, so the certificate gets onto the card and the key stays in a file. Yubico's tool is asked to
-//! bring it. And notary cannot begin a repository with a key that is on a card alone: the certificate that it makes for
+//! It also brings a new root key there by itself, or so it says: it asks for a touch by CKA_VENDOR_DEFINED, which Debian
+//! 12's module (ykcs11 2.2) does not know any more, whatever the card; so the certificate gets onto the card and the key
+//! stays in a file. Yubico's tool is asked to bring it. And notary cannot begin a repository with a key that is on a card alone: the certificate that it makes for
 //! that does not verify, and Go says so, while the signatures of documents do.
 
 use std::path::{Path, PathBuf};
