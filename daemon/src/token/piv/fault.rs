@@ -37,9 +37,7 @@ pub(super) fn of_service(call: &str, error: Pcsc) -> TokenError {
         Pcsc::NoService | Pcsc::ServiceStopped => {
             unreachable("the PC/SC service does not run; systemctl enable --now pcscd.socket")
         }
-        Pcsc::SharingViolation => {
-            unreachable("another program has the card for itself alone (often scdaemon of GnuPG); end that")
-        }
+        Pcsc::SharingViolation => unreachable(&super::holder::words()),
         Pcsc::SecurityViolation | Pcsc::NoAccess => unreachable(
             "this user may not use the PC/SC service; polkit's actions are org.debian.pcsc-lite.access_pcsc and \
              access_card",

@@ -6,6 +6,7 @@
 
 mod certificate;
 mod fault;
+mod holder;
 mod login;
 mod make;
 mod readers;

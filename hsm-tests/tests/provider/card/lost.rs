@@ -112,6 +112,8 @@ fn a_card_that_somebody_has_for_himself_is_said_to_be_so() {
         runtime.block_on(async {
             let at = At::on(pcscd);
             at.until(|state| says(state, "another program has the card for itself alone")).await;
+            // It is this one.
+            at.until(|state| says(state, &format!("(process {})", std::process::id()))).await;
             alone.disconnect(pcsc::Disposition::LeaveCard).map_err(|(_, error)| error).unwrap();
             at.until(|state| state.presence == Presence::Present).await;
             at.login().await.unwrap();
