@@ -57,6 +57,8 @@ impl v1::daemon_server::Daemon for Service {
                     _ = step.tick() => (),
                     () = app.stopping() => return,
                 }
+                // After a lock tokens are left alone; somebody wants to know now.
+                app.tokens().for_each(|slot| slot.handle.look_again());
                 let now = app.status(&call.caller).await.map_err(|error| app.refused(&call, error.into()));
                 let failed = now.is_err();
                 if failed || now.as_ref().ok() != last.as_ref() {

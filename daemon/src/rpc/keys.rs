@@ -12,6 +12,7 @@ use touchmark_tuf::{DelegationName, Gun, KeyId};
 
 use super::call::Call;
 use super::desk::{Desk, Events, Failure, Question, stream};
+use super::signer::desk_gone;
 use super::view::{certificate_message, key_message};
 use super::{Service, of_token};
 use crate::app::App;
@@ -44,7 +45,7 @@ impl v1::keys_server::Keys for Service {
         let call = Call::of(&request)?;
         let (app, request) = (Arc::clone(&self.0), request.into_inner());
         Ok(stream(&self.0, call, waiting, move |desk| async move {
-            key_answer(&app.create_key(request, &desk).await?)
+            app.key_answer(&app.create_key(request, &desk).await?)
         }))
     }
 
@@ -57,7 +58,7 @@ impl v1::keys_server::Keys for Service {
         let call = Call::of(&request)?;
         let (app, request) = (Arc::clone(&self.0), request.into_inner());
         Ok(stream(&self.0, call, waiting, move |desk| async move {
-            key_answer(&app.import_key(request, &desk).await?)
+            app.key_answer(&app.import_key(request, &desk).await?)
         }))
     }
 
@@ -70,7 +71,7 @@ impl v1::keys_server::Keys for Service {
         let call = Call::of(&request)?;
         let (app, id) = (Arc::clone(&self.0), request.into_inner().id);
         Ok(stream(&self.0, call, waiting, move |desk| async move {
-            key_answer(&app.remove_key(&id, &desk).await?)
+            app.key_answer(&app.remove_key(&id, &desk).await?)
         }))
     }
 
@@ -87,15 +88,19 @@ impl v1::keys_server::Keys for Service {
             let key = convert::key_id("key_id", &request.key_id).map_err(Refusal::from)?;
             let gun = convert::gun("gun", &request.gun).map_err(Refusal::from)?;
             let call = desk.call();
-            let issued = crate::sign::certificate::issue_root_certificate(
+            let issuing = crate::sign::certificate::issue_root_certificate(
                 app.road(),
                 &call.caller,
                 call.id,
                 &key,
                 &gun,
                 &desk,
-            )
-            .await?;
+            );
+            // Dropping the road's future gives the request up.
+            let issued = tokio::select! {
+                issued = issuing => issued?,
+                () = desk.withdrawn() => return Err(desk_gone()),
+            };
             let certificate = certificate_message(&gun, &issued);
             Ok(v1::RootCertificateEvent { event: Some(CertificateOut::Certificate(certificate)) })
         }))
@@ -251,6 +256,13 @@ impl App {
         Ok(record)
     }
 
+    fn key_answer(&self, record: &KeyRecord) -> Result<v1::KeyEvent, Failure> {
+        let mut key = key_message(record)
+            .ok_or_else(|| Refusal::new(Reason::Internal, "the key that was made is none for callers"))?;
+        (key.touch_policy, key.pin_policy) = self.policy_words(&record.place);
+        Ok(v1::KeyEvent { event: Some(Out::Key(key)) })
+    }
+
     /// Whether keys may be made or removed for these repositories, all of them.
     fn key_decision(&self, caller: &Caller, guns: &[Gun]) -> Decision {
         if guns.is_empty() {
@@ -283,12 +295,6 @@ fn key_role(role: v1::Role, delegation: &str) -> Result<Option<KeyRole>, FieldEr
 
 fn waiting(waiting: v1::Waiting) -> v1::KeyEvent {
     v1::KeyEvent { event: Some(Out::Waiting(waiting)) }
-}
-
-fn key_answer(record: &KeyRecord) -> Result<v1::KeyEvent, Failure> {
-    let key = key_message(record)
-        .ok_or_else(|| Refusal::new(Reason::Internal, "the key that was made is none for callers"))?;
-    Ok(v1::KeyEvent { event: Some(Out::Key(key)) })
 }
 
 /// What a new root key is to ask of a person; nothing said: the PIN once and no touch.

@@ -63,7 +63,9 @@ impl Desk {
 fn state(waiting: Waiting) -> State {
     match waiting {
         Waiting::Queued { behind } => State::Queued(v1::Queued { behind }),
-        Waiting::NeedsToken { token, serial } => State::NeedsToken(v1::NeedsToken { token, serial }),
+        Waiting::NeedsToken { token, serial, why } => {
+            State::NeedsToken(v1::NeedsToken { token, serial, why })
+        }
         Waiting::NeedsTouch { token, serial, intent, deadline_unix_ms, touch, of } => {
             State::NeedsTouch(v1::NeedsTouch { token, serial, intent, deadline_unix_ms, touch, of })
         }

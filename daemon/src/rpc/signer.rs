@@ -301,6 +301,6 @@ fn signed_message(signed: &SignedAll, request_id: &str) -> v1::Signed {
     }
 }
 
-fn desk_gone() -> Failure {
+pub(super) fn desk_gone() -> Failure {
     Refusal::new(Reason::Conflict, "the request was withdrawn").into()
 }

@@ -43,6 +43,7 @@ impl App {
         }
         let mut shown = key_message(&key.record)?;
         shown.repositories = guns.into_iter().map(ToString::to_string).collect();
+        (shown.touch_policy, shown.pin_policy) = self.policy_words(&key.record.place);
         shown.certificates = key
             .certificates
             .iter()
@@ -52,13 +53,21 @@ impl App {
         Some(shown)
     }
 
+    /// What a key asks of a person, as its token said last: touch and PIN. Empty where it has not said.
+    pub(super) fn policy_words(&self, place: &Place) -> (String, String) {
+        let Place::Token { token, key, .. } = place else { return Default::default() };
+        let known = self.token(token).ok().and_then(|slot| slot.handle.known_policy(key));
+        known.map(|policy| (policy.touch.to_string(), policy.pin.to_string())).unwrap_or_default()
+    }
+
     /// The configured tokens, each with the keys on it that the caller may see.
     pub(super) async fn tokens_for(&self, caller: &Caller) -> Result<Vec<v1::Token>, StoreError> {
         let keys = self.keys_for(caller).await?;
         let with_keys = |slot: &Arc<TokenSlot>| {
             let mut token = token_message(slot);
             let seat = self.road().seat(&token.name);
-            token.waiting_for = seat.ok().and_then(Seat::intent).unwrap_or_default();
+            token.waiting_for = seat.as_ref().ok().and_then(|seat| seat.intent()).unwrap_or_default();
+            token.touch_deadline_unix_ms = seat.ok().and_then(Seat::touch_until).unwrap_or_default();
             token.keys = keys.iter().filter(|key| key.token == token.name).cloned().collect();
             token
         };
@@ -178,5 +187,6 @@ pub(super) fn token_message(slot: &TokenSlot) -> v1::Token {
         detail,
         keys: Vec::new(),
         waiting_for: String::new(),
+        touch_deadline_unix_ms: 0,
     }
 }

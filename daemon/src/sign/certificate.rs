@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use touchmark_tuf::{Gun, KeyId, RootCertificate, Sha256Digest, ToBeSigned, to_be_signed};
 
+use super::hand::{TokenKey, Touch};
 use super::person::{Person, Purpose};
 use super::{Road, SignError, hand};
 use crate::audit::{Event, RequestId};
 use crate::policy::{Action, Caller, Decision, Need};
-use crate::store::StoreError;
 use crate::store::keys::{KeyRecord, Place};
+use crate::store::{Store, StoreError};
 use crate::vault::KeyRole;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -56,7 +57,7 @@ async fn issue(
     if let Some(certificate) = known {
         return Ok(certificate);
     }
-    let Place::Token { token, .. } = &key.place else { return Err(no_root(&key)) };
+    let Place::Token { token, key: on_token, .. } = &key.place else { return Err(no_root(&key)) };
     if key.role != KeyRole::Root {
         return Err(no_root(&key));
     }
@@ -71,15 +72,25 @@ async fn issue(
         tbs_digest: Sha256Digest::of(template.bytes()).to_string(),
     };
     road.store.write(move |tx| tx.append(&intent)).await?;
+    let promise = Promise::new(road, caller, request, &key, gun);
     let purpose = if decision == Decision::NeedsPin { Purpose::Presence } else { Purpose::Login };
     let signed = async {
         hand::ready(road, caller, &mut held, purpose, person).await?;
-        hand::on_token(road, caller, &mut held, &key, template.bytes(), person).await
+        let wait = held.touch_wait(on_token).await.map_err(|error| SignError::of_token(token, error))?;
+        let touch = wait.map(|wait| Touch { wait, touch: 1, of: 1 });
+        let by = TokenKey { key: &key, touch };
+        hand::on_token(road, caller, &mut held, by, template.bytes(), person).await
     };
     let signed = signed.await.and_then(|signature| {
         template.finish(&signature).map_err(|error| SignError::Internal(error.to_string()))
     });
-    keep(road, caller, request, &key, gun, signed).await
+    match signed {
+        Ok(certificate) => promise.kept(certificate).await,
+        Err(error) => {
+            promise.broken(&error.to_string());
+            Err(error)
+        }
+    }
 }
 
 fn template(road: &Road, key: &KeyRecord, gun: &Gun) -> Result<ToBeSigned, SignError> {
@@ -95,41 +106,61 @@ fn template(road: &Road, key: &KeyRecord, gun: &Gun) -> Result<ToBeSigned, SignE
     to_be_signed(gun, &point, serial, now.minus(DAY), now.plus(LIFE)).map_err(|error| internal(&error))
 }
 
-async fn keep(
-    road: &Road,
-    caller: &Caller,
-    request: RequestId,
-    key: &KeyRecord,
-    gun: &Gun,
-    signed: Result<RootCertificate, SignError>,
-) -> Result<RootCertificate, SignError> {
-    let (request, uid, repository, id) = (request.to_string(), caller.uid, gun.to_string(), key.id);
-    match signed {
-        Ok(certificate) => {
-            let gun = gun.clone();
-            road.store
-                .write(move |tx| {
-                    let certificate = tx.keep_certificate(&id, &gun, &certificate)?;
-                    tx.key_used(&id)?;
-                    let listed_as = certificate.public_key().id().to_string();
-                    tx.append(&Event::Certificate {
-                        request,
-                        uid,
-                        gun: repository,
-                        key: id.to_string(),
-                        listed_as,
-                    })?;
-                    Ok(certificate)
-                })
-                .await
-        }
-        Err(error) => {
-            let why = error.to_string();
-            road.store.write_behind::<StoreError, _>("a certificate that was not made", move |tx| {
-                let key = id.to_string();
-                tx.append(&Event::CertificateFailed { request, uid, gun: repository, key, why }).map(drop)
-            });
-            Err(error)
+/// An intent that is written and has no outcome yet. Dropped, also with a request that is given up, it has one.
+struct Promise {
+    store: Store,
+    request: String,
+    uid: u32,
+    gun: Gun,
+    key: KeyId,
+    open: bool,
+}
+
+impl Promise {
+    fn new(road: &Road, caller: &Caller, request: RequestId, key: &KeyRecord, gun: &Gun) -> Self {
+        let (store, request) = (road.store.clone(), request.to_string());
+        Self { store, request, uid: caller.uid, gun: gun.clone(), key: key.id, open: true }
+    }
+
+    /// The certificate is there.
+    async fn kept(mut self, certificate: RootCertificate) -> Result<RootCertificate, SignError> {
+        self.open = false;
+        let (request, uid, gun, id) = (self.request.clone(), self.uid, self.gun.clone(), self.key);
+        self.store
+            .write(move |tx| {
+                let certificate = tx.keep_certificate(&id, &gun, &certificate)?;
+                tx.key_used(&id)?;
+                let listed_as = certificate.public_key().id().to_string();
+                let (gun, key) = (gun.to_string(), id.to_string());
+                tx.append(&Event::Certificate { request, uid, gun, key, listed_as })?;
+                Ok(certificate)
+            })
+            .await
+    }
+
+    /// There will be none.
+    fn broken(mut self, why: &str) {
+        self.open = false;
+        self.record(why);
+    }
+
+    fn record(&self, why: &str) {
+        let event = Event::CertificateFailed {
+            request: self.request.clone(),
+            uid: self.uid,
+            gun: self.gun.to_string(),
+            key: self.key.to_string(),
+            why: why.to_owned(),
+        };
+        let what = "a certificate that was not made";
+        self.store.write_behind::<StoreError, _>(what, move |tx| tx.append(&event).map(drop));
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if self.open {
+            self.record("the request was given up");
         }
     }
 }

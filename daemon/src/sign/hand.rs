@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use touchmark_tuf::{
-    CheckSignature as _, EcdsaSignature, KeyId, Method, PublicKey, Ring, Sha256Digest, Signature, verify_p256,
+    CheckSignature as _, EcdsaSignature, KeyId, Method, PublicKey, Ring, RoleName, Sha256Digest, Signature,
+    verify_p256,
 };
 
 use super::person::{Person, Purpose, Question, SecretKind, Waiting};
 use super::plan::{Plan, Planned, Signer};
-use super::seat::Held;
+use super::seat::{Finger, Held};
 use super::{Road, SignError};
 use crate::audit::Event;
 use crate::policy::{Caller, Decision};
 use crate::store::StoreError;
 use crate::store::keys::{KeyRecord, Place};
 use crate::store::ways::WayRecord;
-use crate::token::{KeyRef, TokenError};
+use crate::token::TokenError;
 use crate::vault::{Vault, VaultError, WayAsk};
 
 /// Signing more than this at once is left to a thread that may block.
@@ -42,7 +44,7 @@ pub(super) async fn hold<'r>(
     let mut tokens = BTreeMap::new();
     for name in plan.tokens() {
         let (seat, intent) = (road.seat(name)?, plan.intent());
-        let nobody = *decision == Decision::Allowed && seat.needs_nobody();
+        let nobody = *decision == Decision::Allowed && seat.needs_nobody(plan.keys_on(name));
         let held = if nobody { seat.join(&intent)? } else { seat.take(&intent).await? };
         tokens.insert(name.to_owned(), held);
     }
@@ -64,6 +66,26 @@ impl Hands<'_> {
         self.tokens.values().any(Held::is_alone) || *decision == Decision::NeedsPin
     }
 
+    /// How long each signature by a token may wait for a finger. Asked of all before the first, so that the person hears
+    /// how many touches there will be.
+    async fn touches<'p>(
+        &self,
+        plan: &'p Plan,
+    ) -> Result<BTreeMap<(&'p RoleName, KeyId), Option<Duration>>, SignError> {
+        let mut touches = BTreeMap::new();
+        for document in &plan.documents {
+            for signer in &document.signers {
+                if let (Some(name), Some(key)) = (signer.token(), signer.on_token()) {
+                    let held = self.tokens.get(name).ok_or_else(|| unheld(name))?;
+                    let wait = held.touch_wait(key).await;
+                    let wait = wait.map_err(|error| SignError::of_token(name, error))?;
+                    touches.insert((&document.exact.role, signer.key.id), wait);
+                }
+            }
+        }
+        Ok(touches)
+    }
+
     /// Makes the signatures of every document, in order.
     pub(super) async fn sign(
         &mut self,
@@ -82,13 +104,19 @@ impl Hands<'_> {
         if purpose == Purpose::Presence {
             presence(road, caller, &plan.intent(), person).await?;
         }
+        let touches = self.touches(plan).await?;
+        let of = u32::try_from(touches.values().flatten().count()).unwrap_or(u32::MAX);
+        let mut touch = 0;
         let mut signatures: Vec<Vec<Signature>> = vec![Vec::new(); plan.documents.len()];
         for (document, made) in plan.documents.iter().zip(&mut signatures) {
             for signer in &document.signers {
                 if let Some(name) = signer.token() {
                     let held = self.tokens.get_mut(name).ok_or_else(|| unheld(name))?;
-                    let signature =
-                        on_token(road, caller, held, &signer.key, &document.exact.bytes, person).await?;
+                    let wait = touches.get(&(&document.exact.role, signer.key.id)).copied().flatten();
+                    touch += u32::from(wait.is_some());
+                    let touch = wait.map(|wait| Touch { wait, touch, of });
+                    let by = TokenKey { key: &signer.key, touch };
+                    let signature = on_token(road, caller, held, by, &document.exact.bytes, person).await?;
                     made.extend(listed(signer, &signature));
                 }
             }
@@ -99,6 +127,23 @@ impl Hands<'_> {
         }
         Ok(signatures)
     }
+}
+
+/// A key on a token, and what its use asks of a finger.
+#[derive(Clone, Copy)]
+pub(super) struct TokenKey<'k> {
+    pub(super) key: &'k KeyRecord,
+    pub(super) touch: Option<Touch>,
+}
+
+/// A touch that a signature may wait for.
+#[derive(Clone, Copy)]
+pub(super) struct Touch {
+    /// How long.
+    pub(super) wait: Duration,
+    /// Which one of the request, from 1 on, and of how many.
+    pub(super) touch: u32,
+    pub(super) of: u32,
 }
 
 /// Waits for a token and unlocks it.
@@ -135,18 +180,27 @@ pub(super) async fn on_token(
     road: &Road,
     caller: &Caller,
     held: &mut Held<'_>,
-    key: &KeyRecord,
+    TokenKey { key, touch }: TokenKey<'_>,
     message: &[u8],
     person: &dyn Person,
 ) -> Result<EcdsaSignature, SignError> {
     let Place::Token { key: reference, .. } = &key.place else {
         return Err(SignError::Internal(format!("key {} is on no token", key.id)));
     };
-    let signature = match sign_once(held, reference, message).await {
+    let once = async |held: &Held<'_>| {
+        let finger = touch.map(|touch| Finger {
+            deadline_unix_ms: until(road, touch.wait),
+            touch: touch.touch,
+            of: touch.of,
+        });
+        let _blinking = finger.map(|finger| held.wants(finger, person));
+        held.sign(reference, Sha256Digest::of(message)).await
+    };
+    let signature = match once(held).await {
         // The session was lost since we looked, and its login with it. One more question, one more try.
         Err(TokenError::NotLoggedIn) => {
             ready(road, caller, held, Purpose::Again, person).await?;
-            sign_once(held, reference, message).await
+            once(held).await
         }
         other => other,
     };
@@ -157,8 +211,9 @@ pub(super) async fn on_token(
     Ok(signature)
 }
 
-async fn sign_once(held: &Held<'_>, key: &KeyRef, message: &[u8]) -> Result<EcdsaSignature, TokenError> {
-    held.sign(key, Sha256Digest::of(message)).await
+/// The wall-clock time after `wait`, for people to see.
+fn until(road: &Road, wait: Duration) -> i64 {
+    road.clock.unix_ms().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The signatures of the vault's keys, each verified.

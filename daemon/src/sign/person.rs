@@ -18,6 +18,8 @@ pub enum Waiting {
         token: String,
         /// Its serial number.
         serial: String,
+        /// Why it cannot be used, where it is not simply absent.
+        why: String,
     },
     /// The token wants to be touched.
     NeedsTouch {

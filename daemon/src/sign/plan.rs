@@ -13,6 +13,7 @@ use super::{Seen, SignError, SignRequest};
 use crate::document::{Body, Exact, NewExpiry, needs};
 use crate::policy::{Caller, Decision, MaxExpiry, Need, Policy};
 use crate::store::keys::{KeyRecord, Place};
+use crate::token::KeyRef;
 use crate::vault::KeyRole;
 
 /// The most differences that are named; the others are counted.
@@ -122,23 +123,30 @@ impl Plan {
         names
     }
 
+    /// The keys on that token that it needs.
+    pub(super) fn keys_on<'p>(&'p self, token: &'p str) -> impl Iterator<Item = &'p KeyRef> {
+        let signers = self.documents.iter().flat_map(|document| &document.signers);
+        signers.filter(move |signer| signer.token() == Some(token)).filter_map(Signer::on_token)
+    }
+
     /// Whether a key of the vault is needed.
     pub(super) fn needs_vault(&self) -> bool {
         let mut signers = self.documents.iter().flat_map(|document| &document.signers);
         signers.any(|signer| signer.token().is_none())
     }
 
-    /// What it does, in words, for the person who is asked.
+    /// What it does, in words, for the person who is asked: `sign root v3 of GUN (adds key ...)`.
     pub(super) fn intent(&self) -> String {
-        let documents = self.documents.iter().map(|document| {
+        let gun = touchmark_tuf::shown(self.gun.as_str());
+        let documents = self.documents.iter().enumerate().map(|(nth, document)| {
             let named = document.differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
             let more = (document.differences.len() + document.more_differences).saturating_sub(3);
             let more = if more > 0 { format!("; and {more} more") } else { String::new() };
             let what = if named.is_empty() { "nothing changes".to_owned() } else { named };
-            format!("{} version {} ({what}{more})", document.exact.role, document.exact.version())
+            let of = if nth == 0 { format!(" of {gun}") } else { String::new() };
+            format!("{} v{}{of} ({what}{more})", document.exact.role, document.exact.version())
         });
-        let documents = documents.collect::<Vec<_>>().join(", ");
-        format!("sign for {}: {documents}", touchmark_tuf::shown(self.gun.as_str()))
+        format!("sign {}", documents.collect::<Vec<_>>().join(", "))
     }
 
     /// Bytes of all documents.
@@ -152,6 +160,14 @@ impl Signer {
     pub(super) fn token(&self) -> Option<&str> {
         match &self.key.place {
             Place::Token { token, .. } => Some(token),
+            Place::Vault { .. } => None,
+        }
+    }
+
+    /// What to find the key by on its token; `None`: in the vault.
+    pub(super) fn on_token(&self) -> Option<&KeyRef> {
+        match &self.key.place {
+            Place::Token { key, .. } => Some(key),
             Place::Vault { .. } => None,
         }
     }

@@ -23,6 +23,16 @@ pub trait RootToken: Send + Sync {
     fn login<'a>(&'a self, pin: &'a SecretBuf) -> Answer<'a, ()>;
     /// Signs a digest. The signature is not verified yet.
     fn sign<'a>(&'a self, key: &'a KeyRef, digest: Sha256Digest) -> Answer<'a, EcdsaSignature>;
+    /// Asks it how it is: nobody may have looked for a while.
+    fn look(&self) -> Pin<Box<dyn Future<Output = TokenState> + Send + '_>>;
+    /// The serial number that it must have, where one is known.
+    fn serial(&self) -> Option<String>;
+    /// Whether using the key may have to wait for a finger, as far as is known without asking.
+    fn may_want_touch(&self, key: &KeyRef) -> bool;
+    /// How long using the key may wait for a finger; `None`: it needs none.
+    fn touch_wait<'a>(&'a self, key: &'a KeyRef) -> Answer<'a, Option<Duration>>;
+    /// Whether it uses a key for somebody who has gone.
+    fn works_for_nobody(&self) -> bool;
 }
 
 impl RootToken for TokenHandle {
@@ -34,6 +44,21 @@ impl RootToken for TokenHandle {
     }
     fn sign<'a>(&'a self, key: &'a KeyRef, digest: Sha256Digest) -> Answer<'a, EcdsaSignature> {
         Box::pin(Self::sign(self, key, digest))
+    }
+    fn look(&self) -> Pin<Box<dyn Future<Output = TokenState> + Send + '_>> {
+        Box::pin(self.refresh())
+    }
+    fn serial(&self) -> Option<String> {
+        Self::serial(self)
+    }
+    fn may_want_touch(&self, key: &KeyRef) -> bool {
+        Self::may_want_touch(self, key)
+    }
+    fn touch_wait<'a>(&'a self, key: &'a KeyRef) -> Answer<'a, Option<Duration>> {
+        Box::pin(Self::touch_wait(self, key))
+    }
+    fn works_for_nobody(&self) -> bool {
+        Self::works_for_nobody(self)
     }
 }
 
@@ -52,6 +77,8 @@ struct Taken {
     alone: Option<String>,
     /// How many share it.
     among: usize,
+    /// Until when it waits for a finger, in milliseconds since 1970.
+    touch_until: Option<i64>,
 }
 
 impl Seat {
@@ -67,9 +94,19 @@ impl Seat {
         self.taken().alone.clone()
     }
 
-    /// Whether it would sign now, and nobody has to plug it in or type its PIN.
+    /// Until when the token waits to be touched for that, in milliseconds since 1970.
     #[must_use]
-    pub fn needs_nobody(&self) -> bool {
+    pub fn touch_until(&self) -> Option<i64> {
+        self.taken().touch_until
+    }
+
+    /// Whether it would sign by these keys now, and nobody has to plug it in, type its PIN or touch it.
+    #[must_use]
+    pub fn needs_nobody<'k>(&self, mut keys: impl Iterator<Item = &'k KeyRef>) -> bool {
+        self.is_open() && !keys.any(|key| self.token.may_want_touch(key))
+    }
+
+    fn is_open(&self) -> bool {
         let state = self.token.watch();
         let state = state.borrow();
         state.presence == Presence::Present && state.logged_in
@@ -100,6 +137,12 @@ impl Seat {
         let mut taken = self.taken();
         if let Some(behind) = &taken.alone {
             return Err(self.busy(behind));
+        }
+        if self.token.works_for_nobody() {
+            // It cannot be stopped, and a touch now would be for that.
+            return Err(self.busy(
+                "a signature that was given up; it ends within seconds, or when you unplug the token",
+            ));
         }
         match share {
             Share::Alone => taken.alone = Some(intent.to_owned()),
@@ -135,7 +178,7 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         let mut taken = self.seat.taken();
         match self.share {
-            Share::Alone => taken.alone = None,
+            Share::Alone => (taken.alone, taken.touch_until) = (None, None),
             Share::Among => {
                 taken.among -= 1;
                 if taken.among == 0 {
@@ -143,6 +186,28 @@ impl Drop for Held<'_> {
                 }
             }
         }
+    }
+}
+
+/// A finger that is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finger {
+    /// Until when, in milliseconds since 1970.
+    pub deadline_unix_ms: i64,
+    /// Which touch of the request it is, from 1 on.
+    pub touch: u32,
+    /// How many there will be.
+    pub of: u32,
+}
+
+/// A token that waits for a finger, for as long as this lives.
+pub struct Blinking<'s> {
+    seat: &'s Seat,
+}
+
+impl Drop for Blinking<'_> {
+    fn drop(&mut self) {
+        self.seat.taken().touch_until = None;
     }
 }
 
@@ -168,13 +233,13 @@ impl Held<'_> {
         self.share == Share::Alone
     }
 
-    /// Makes sure that the token needs nobody, or that nobody shares it: it was unplugged, or has forgotten its login,
+    /// Makes sure that the token is open, or that nobody shares it: it was unplugged, or has forgotten its login,
     /// since it was taken. Never waits: whoever shares two tokens would wait for whoever shares them too.
     ///
     /// # Errors
     /// `SignError::TokenBusy` where others have it too. A retry helps.
     pub fn alone_if_needed(&mut self) -> Result<(), SignError> {
-        if self.is_alone() || self.seat.needs_nobody() {
+        if self.is_alone() || self.seat.is_open() {
             return Ok(());
         }
         let mut taken = self.seat.taken();
@@ -184,7 +249,7 @@ impl Held<'_> {
         if taken.among > 1 {
             return Err(self.seat.busy("other signatures"));
         }
-        *taken = Taken { alone: Some(self.intent.clone()), among: 0 };
+        *taken = Taken { alone: Some(self.intent.clone()), ..Taken::default() };
         drop(taken);
         self.share = Share::Alone;
         Ok(())
@@ -196,7 +261,11 @@ impl Held<'_> {
     /// `SignError::TokenNotPresent`, `TokenMismatch` or `TokenFailed`.
     pub async fn present(&self, person: &dyn Person, wait: Duration) -> Result<TokenState, SignError> {
         let mut states = self.seat.token.watch();
-        let mut told = false;
+        if self.is_alone() || !self.seat.is_open() {
+            // It may have come or gone since somebody looked; after a lock nobody does.
+            self.seat.token.look().await;
+        }
+        let mut told = None;
         let there = async {
             loop {
                 let state = states.borrow_and_update().clone();
@@ -209,12 +278,8 @@ impl Held<'_> {
                         });
                     }
                     Presence::Opening => {}
-                    Presence::Absent | Presence::Failed(_) if told => {}
-                    Presence::Absent | Presence::Failed(_) => {
-                        told = true;
-                        let serial = serial(&state);
-                        person.tell(Waiting::NeedsToken { token: self.seat.name.clone(), serial });
-                    }
+                    Presence::Absent => self.tell_missing(person, &state, "", &mut told),
+                    Presence::Failed(why) => self.tell_missing(person, &state, why, &mut told),
                 }
                 if states.changed().await.is_err() {
                     return Err(self.missing(&state));
@@ -248,7 +313,7 @@ impl Held<'_> {
             }
             _ => {}
         }
-        let serial = serial(state);
+        let serial = self.serial(state);
         let question = Question {
             kind: SecretKind::Pin,
             purpose,
@@ -265,6 +330,29 @@ impl Held<'_> {
         Ok(Some(PinAnswer { serial, result }))
     }
 
+    /// How long using the key may wait for a finger; `None`: it needs none.
+    ///
+    /// # Errors
+    /// The token's.
+    pub async fn touch_wait(&self, key: &KeyRef) -> Result<Option<Duration>, TokenError> {
+        self.seat.token.touch_wait(key).await
+    }
+
+    /// Says that the token has to be touched, to the person and to whoever asks for the status, until the result is
+    /// dropped. What for is what the token was taken for.
+    pub fn wants(&self, finger: Finger, person: &dyn Person) -> Blinking<'_> {
+        self.seat.taken().touch_until = Some(finger.deadline_unix_ms);
+        person.tell(Waiting::NeedsTouch {
+            token: self.seat.name.clone(),
+            serial: self.serial(&self.seat.token.watch().borrow()),
+            intent: self.intent.clone(),
+            deadline_unix_ms: finger.deadline_unix_ms,
+            touch: finger.touch,
+            of: finger.of,
+        });
+        Blinking { seat: self.seat }
+    }
+
     /// Signs a digest. The signature is not verified yet.
     ///
     /// # Errors
@@ -273,17 +361,27 @@ impl Held<'_> {
         self.seat.token.sign(key, digest).await
     }
 
+    /// Says that the token is missing, once for each reason.
+    fn tell_missing(&self, person: &dyn Person, state: &TokenState, why: &str, told: &mut Option<String>) {
+        if told.as_deref() != Some(why) {
+            *told = Some(why.to_owned());
+            let (token, serial) = (self.seat.name.clone(), self.serial(state));
+            person.tell(Waiting::NeedsToken { token, serial, why: why.to_owned() });
+        }
+    }
+
+    fn serial(&self, state: &TokenState) -> String {
+        let seen = state.info.as_ref().map(|info| info.serial.clone());
+        self.seat.token.serial().or(seen).unwrap_or_default()
+    }
+
     fn missing(&self, state: &TokenState) -> SignError {
         let token = self.seat.name.clone();
         match &state.presence {
             Presence::Failed(why) => SignError::TokenFailed { token, why: why.clone() },
-            _ => SignError::TokenNotPresent { token, serial: serial(state) },
+            _ => SignError::TokenNotPresent { token, serial: self.serial(state) },
         }
     }
-}
-
-fn serial(state: &TokenState) -> String {
-    state.info.as_ref().map(|info| info.serial.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

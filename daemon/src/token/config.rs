@@ -93,8 +93,8 @@ pub struct Limits {
     pub wait: Duration,
     /// How long one signature, login or listing may take.
     pub call: Duration,
-    /// How much longer a YubiKey may take for what it wants to be touched for. It waits for a finger itself, and says
-    /// when it has waited long enough.
+    /// How long a YubiKey waits for a finger. It says itself when it has waited long enough: that is 15 seconds, and only
+    /// `call` after them it counts as lost.
     pub touch: Duration,
     /// How long the making of a key, or of a token, may take. A discrete TPM needs a minute for RSA.
     pub make: Duration,
@@ -110,7 +110,7 @@ impl Default for Limits {
             queue: 16,
             wait: Duration::from_secs(15),
             call: Duration::from_secs(10),
-            touch: Duration::from_secs(20),
+            touch: Duration::from_secs(15),
             make: Duration::from_secs(120),
             open: Duration::from_secs(15),
             probe: Duration::from_secs(1),

@@ -3,25 +3,27 @@
 pub(super) mod helper_process;
 mod job;
 mod keeper;
+mod keys;
 mod stderr;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use touchmark_tuf::{EcdsaSignature, KeyId, PublicKey, Sha256Digest};
 
 use super::message::{self, Answer, Request, WireBox};
 use super::{
     KeyPolicy, KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenKind, TokenState,
-    UnwrapMethod, Usage,
+    TouchPolicy, UnwrapMethod, Usage,
 };
 use crate::vault::{Locked, SecretBuf};
 use job::{Call, Command, Finished};
 use keeper::Keeper;
+use keys::Keys;
 
 /// The program that helpers are, and how it is told to be one.
 #[derive(Debug, Clone)]
@@ -64,12 +66,14 @@ pub struct TokenHandle {
     helper: Arc<AtomicU32>,
     locked: Arc<Locked>,
     limits: Arc<Limits>,
-    /// How long one use of a private key may take.
-    by_key: Duration,
-    /// The keys that are known to be on it.
-    enrolled: Arc<Mutex<Vec<KeyRef>>>,
     /// How many PINs it has refused.
     refused: Arc<AtomicU32>,
+    kind: TokenKind,
+    keys: Arc<Keys>,
+    /// A key is being used, and nobody waits for that any more.
+    given_up: Arc<AtomicBool>,
+    /// Somebody wants to know how it is.
+    wanted: Arc<Notify>,
 }
 
 impl TokenHandle {
@@ -95,39 +99,32 @@ impl TokenHandle {
         let (commands, incoming) = mpsc::channel(limits.queue.max(1));
         let (publish, state) = watch::channel(TokenState::opening());
         let limits = Arc::new(limits);
-        let by_key = match config.kind {
-            TokenKind::Pkcs11 { .. } => limits.call,
-            TokenKind::Yubikey { .. } => limits.call + limits.touch,
-        };
-        let keeper =
-            Keeper::new(config, Arc::clone(&locked), helper, Arc::clone(&limits), publish, on_orphan);
-        let helper = keeper.pid();
-        tokio::spawn(keeper.run(incoming));
-        Self {
-            name,
-            commands,
-            state,
+        let kind = config.kind.clone();
+        let keys = Arc::default();
+        let keeper = Keeper::new(
+            config,
+            Arc::clone(&keys),
+            Arc::clone(&locked),
             helper,
-            locked,
-            limits,
-            by_key,
-            enrolled: Arc::default(),
-            refused: Arc::default(),
-        }
+            Arc::clone(&limits),
+            publish,
+            on_orphan,
+        );
+        let (helper, given_up, wanted) = (keeper.pid(), keeper.given_up(), keeper.wanted());
+        tokio::spawn(keeper.run(incoming));
+        let refused = Arc::default();
+        Self { name, commands, state, helper, locked, limits, refused, kind, keys, given_up, wanted }
     }
 
     /// Tells it of a key that is known to be on this token: no PIN is sent to a token that shows that it has none of
     /// those. All clones know it then.
     pub fn enrol(&self, key: &KeyRef) {
-        let mut enrolled = self.enrolled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !enrolled.contains(key) {
-            enrolled.push(key.clone());
-        }
+        self.keys.enrol(key);
     }
 
     /// Forgets a key that it was told of.
     pub fn disenrol(&self, key: &KeyRef) {
-        self.enrolled.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| known != key);
+        self.keys.disenrol(key);
     }
 
     /// What people call it.
@@ -154,6 +151,24 @@ impl TokenHandle {
         Some(self.helper.load(Ordering::Acquire)).filter(|pid| *pid != 0)
     }
 
+    /// The serial number that it must have; a PKCS#11 token has none before it was enrolled.
+    #[must_use]
+    pub fn serial(&self) -> Option<String> {
+        self.kind.serial()
+    }
+
+    /// Whether a key of it is being used for somebody who does not wait for that any more. It cannot be stopped: a
+    /// YubiKey goes on waiting for a finger, and the next touch is for that.
+    #[must_use]
+    pub fn works_for_nobody(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Lets a token be looked at again that was left alone by [`TokenHandle::stop_helper`]. Does not wait.
+    pub fn look_again(&self) {
+        self.wanted.notify_waiters();
+    }
+
     /// Asks the token and returns what is known then. Starts the helper where it was stopped.
     pub async fn refresh(&self) -> TokenState {
         // What went wrong is in the state.
@@ -168,9 +183,63 @@ impl TokenHandle {
     pub async fn keys(&self) -> Result<Vec<TokenKey>, TokenError> {
         match self.call(Request::Keys, [None, None], self.limits.call, ("", None)).await? {
             Finished { answer: Answer::Keys(keys), .. } => {
-                Ok(keys.into_iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?)
+                let keys = keys.into_iter().map(TryInto::try_into);
+                let keys = keys.collect::<Result<Vec<TokenKey>, message::Malformed>>()?;
+                keys.iter().for_each(|key| self.keys.note(key));
+                Ok(keys)
             }
             _ => Err(unexpected()),
+        }
+    }
+
+    /// What a key asks of a person, as the token said last. `None`: it has not said, or does not say.
+    #[must_use]
+    pub fn known_policy(&self, key: &KeyRef) -> Option<KeyPolicy> {
+        self.keys.policy(key)
+    }
+
+    /// Asks the token what a key asks of a person. `None`: it does not say.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyNotFound`], and all that concerns the token.
+    pub async fn policy(&self, key: &KeyRef) -> Result<Option<KeyPolicy>, TokenError> {
+        if matches!(self.kind, TokenKind::Pkcs11 { .. }) {
+            return Ok(None);
+        }
+        match self
+            .call(Request::Policy { key: key.try_into()? }, [None, None], self.limits.call, ("", None))
+            .await?
+        {
+            Finished { answer: Answer::Policy(policy), .. } => {
+                self.keys.note_policy(key, policy);
+                Ok(policy)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Whether using the key may have to wait for a finger, as far as is known without asking the token.
+    #[must_use]
+    pub fn may_want_touch(&self, key: &KeyRef) -> bool {
+        let known = || self.known_policy(key).is_none_or(|policy| policy.touch != TouchPolicy::Never);
+        matches!(self.kind, TokenKind::Yubikey { .. }) && known()
+    }
+
+    /// Asks the token whether using the key may have to wait for a finger, and how long it would. One whose firmware
+    /// does not tell may.
+    ///
+    /// # Errors
+    /// As [`TokenHandle::policy`].
+    pub async fn touch_wait(&self, key: &KeyRef) -> Result<Option<Duration>, TokenError> {
+        self.policy(key).await?;
+        Ok(self.may_want_touch(key).then_some(self.limits.touch))
+    }
+
+    /// How long one use of a private key may take.
+    fn by_key(&self) -> Duration {
+        match self.kind {
+            TokenKind::Pkcs11 { .. } => self.limits.call,
+            TokenKind::Yubikey { .. } => self.limits.call + self.limits.touch,
         }
     }
 
@@ -181,10 +250,8 @@ impl TokenHandle {
     /// [`TokenError::PinUnfit`] for one of no or more than 255 bytes, which reaches no token.
     pub async fn login(&self, pin: &SecretBuf) -> Result<(), TokenError> {
         let secrets = [Some(self.copy(pin)?), None];
-        let enrolled = {
-            let enrolled = self.enrolled.lock().unwrap_or_else(PoisonError::into_inner);
-            enrolled.iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?
-        };
+        let enrolled = self.keys.enrolled();
+        let enrolled = enrolled.iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?;
         let answer = self.call(Request::Login { enrolled }, secrets, self.limits.call, ("", None)).await;
         if let Err(TokenError::WrongPin { .. } | TokenError::PinLocked) = answer {
             self.refused.fetch_add(1, Ordering::AcqRel);
@@ -214,7 +281,7 @@ impl TokenHandle {
         let request =
             Request::Sign { key: key.try_into()?, digest: super::hex::Hex(digest.as_bytes().to_vec()) };
         let orphan = ("signature", Some(key.public.id()));
-        match self.call(request, [None, None], self.by_key, orphan).await? {
+        match self.call(request, [None, None], self.by_key(), orphan).await? {
             Finished { answer: Answer::Signature(bytes), .. } => Ok(message::signature(&bytes)?),
             _ => Err(unexpected()),
         }
@@ -227,7 +294,7 @@ impl TokenHandle {
     pub async fn unwrap(&self, key: &KeyRef, boxed: &TokenBox) -> Result<SecretBuf, TokenError> {
         let request = Request::Unwrap { key: key.try_into()?, boxed: WireBox::from(boxed) };
         let orphan = ("opened box", Some(key.public.id()));
-        match self.call(request, [None, None], self.by_key, orphan).await? {
+        match self.call(request, [None, None], self.by_key(), orphan).await? {
             Finished { answer: Answer::Secret, secret: Some(secret) } => Ok(secret),
             _ => Err(unexpected()),
         }
@@ -309,7 +376,11 @@ impl TokenHandle {
 
     async fn make(&self, request: Request, secrets: [Option<SecretBuf>; 2]) -> Result<TokenKey, TokenError> {
         match self.call(request, secrets, self.limits.make, ("key", None)).await? {
-            Finished { answer: Answer::Key(key), .. } => Ok(key.try_into()?),
+            Finished { answer: Answer::Key(key), .. } => {
+                let key = TokenKey::try_from(key)?;
+                self.keys.note(&key);
+                Ok(key)
+            }
             _ => Err(unexpected()),
         }
     }

@@ -1,5 +1,7 @@
 //! Keys on tokens.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use touchmark_tuf::PublicKey;
 
@@ -67,6 +69,17 @@ pub enum PinPolicy {
     Always,
 }
 
+/// As people write it.
+impl fmt::Display for PinPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::Once => "once",
+            Self::Always => "always",
+        })
+    }
+}
+
 /// When the token must be touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -77,6 +90,17 @@ pub enum TouchPolicy {
     Always,
     /// For each use, but a touch holds for fifteen seconds.
     Cached,
+}
+
+/// As people write it.
+impl fmt::Display for TouchPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::Always => "always",
+            Self::Cached => "cached",
+        })
+    }
 }
 
 /// What a key on a token is for.

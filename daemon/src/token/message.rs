@@ -20,6 +20,8 @@ pub(super) enum Request {
     Login { enrolled: Vec<WireKeyRef> },
     /// Forget the PIN.
     Logout,
+    /// What does this key ask of a person?
+    Policy { key: WireKeyRef },
     /// Sign a digest.
     Sign { key: WireKeyRef, digest: Hex },
     /// Open a box.
@@ -56,6 +58,8 @@ pub(super) enum Answer {
     Keys(Vec<WireKey>),
     /// One key.
     Key(WireKey),
+    /// What a key asks of a person, where the token says so.
+    Policy(Option<KeyPolicy>),
     /// `r || s`.
     Signature(Hex),
     /// The first secret of the frame.

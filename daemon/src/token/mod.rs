@@ -79,6 +79,14 @@ pub trait Token {
     /// [`TokenError`]; see its variants.
     fn keys(&mut self) -> Result<Vec<TokenKey>, TokenError>;
 
+    /// What one of its keys asks of a person, where the token says so.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyNotFound`], and all that concerns the token.
+    fn policy(&mut self, _: &KeyRef) -> Result<Option<KeyPolicy>, TokenError> {
+        Ok(None)
+    }
+
     /// Presents the user PIN to the token, exactly once, even where somebody is logged in already. `enrolled`: the keys
     /// that the daemon knows to be on it. A token that shows its keys without a PIN and has none of them gets none.
     ///

@@ -100,7 +100,7 @@ impl App {
         super::open_vault(self, way.way.clone(), answer).await.map_err(super::ways::passphrase_error)
     }
 
-    async fn hold<'a>(&'a self, name: &str, intent: &str) -> Result<Held<'a>, UnlockError> {
+    pub(super) async fn hold<'a>(&'a self, name: &str, intent: &str) -> Result<Held<'a>, UnlockError> {
         let seat = self.road().seat(name).map_err(UnlockError::Busy)?;
         seat.take(intent).await.map_err(UnlockError::Busy)
     }
@@ -232,7 +232,8 @@ pub(super) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState,
     if matches!(state.presence, Presence::Absent | Presence::Opening) {
         if state.presence == Presence::Absent {
             let serial = slot.entry.kind.serial().unwrap_or_else(|| serial(&state));
-            desk.tell(State::NeedsToken(NeedsToken { token: slot.entry.name.clone(), serial }));
+            let (token, why) = (slot.entry.name.clone(), String::new());
+            desk.tell(State::NeedsToken(NeedsToken { token, serial, why }));
         }
         let mut watch = slot.handle.watch();
         let seen = watch.wait_for(|state| !matches!(state.presence, Presence::Absent | Presence::Opening));

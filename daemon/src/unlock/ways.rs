@@ -12,6 +12,7 @@ use super::{UnlockError, blocking, open_vault, way_name};
 use crate::app::App;
 use crate::audit::Event;
 use crate::rpc::desk::{Desk, Question};
+use crate::sign::seat::Finger;
 use crate::store::ways::{WayRecord, WayToken};
 use crate::store::{StoreError, Tx};
 use crate::token::{Presence, TokenBox, TokenKey, UnwrapMethod, Usage};
@@ -54,10 +55,17 @@ impl App {
             return open_vault(self, record.way, answer).await.map_err(passphrase_error);
         };
         self.login(&token.name, desk, INTENT).await?;
-        self.open_by_token(token, &record.way).await
+        self.open_by_token(token, &record.way, desk, INTENT).await
     }
 
-    async fn open_by_token(self: &Arc<Self>, token: &WayToken, way: &Way) -> Result<(), UnlockError> {
+    /// `intent`: what for, in words, for who has to touch the token.
+    async fn open_by_token(
+        self: &Arc<Self>,
+        token: &WayToken,
+        way: &Way,
+        desk: &Desk,
+        intent: &str,
+    ) -> Result<(), UnlockError> {
         let slot = self.token(&token.name)?;
         let found = serial(&slot.handle.state());
         if found != token.serial {
@@ -69,8 +77,16 @@ impl App {
             WayAsk::RsaOaep { ciphertext } => TokenBox::RsaOaep { ciphertext },
             WayAsk::Passphrase => return Err(UnlockError::NoSuchWay(format!("token `{}`", token.name))),
         };
-        let answer = slot.handle.unwrap(&token.key, &boxed).await;
-        let answer = answer.map_err(|error| UnlockError::Token { name: token.name.clone(), error })?;
+        let refuse = |error| UnlockError::Token { name: token.name.clone(), error };
+        let held = match slot.handle.touch_wait(&token.key).await.map_err(refuse)? {
+            Some(wait) => Some((self.hold(&token.name, intent).await?, wait)),
+            None => None,
+        };
+        let blinking = held.as_ref().map(|(held, wait)| {
+            held.wants(Finger { deadline_unix_ms: self.deadline_unix_ms(*wait), touch: 1, of: 1 }, desk)
+        });
+        let answer = slot.handle.unwrap(&token.key, &boxed).await.map_err(refuse)?;
+        drop(blinking);
         open_vault(self, way.clone(), answer).await
     }
 
@@ -93,7 +109,7 @@ impl App {
         let app = Arc::clone(self);
         blocking(move || Ok(app.vault().create()?)).await?;
         let made = match (token, passphrase) {
-            (Some(name), _) => self.wrap_to_token(name).await,
+            (Some(name), _) => self.wrap_to_token(name, desk, "make the vault").await,
             (None, Some(passphrase)) => self.wrap_to_passphrase(passphrase).await,
             (None, None) => Err(UnlockError::NoVault),
         };
@@ -124,8 +140,9 @@ impl App {
         if !self.vault().is_open() {
             return Err(VaultError::Locked.into());
         }
-        self.login(name, desk, "add a way to open the vault").await?;
-        let record = self.wrap_to_token(name).await?;
+        let intent = "add a way to open the vault";
+        self.login(name, desk, intent).await?;
+        let record = self.wrap_to_token(name, desk, intent).await?;
         let uid = desk.call().caller.uid;
         self.keep_way(record, move |method, token, serial| Event::VaultWayAdded {
             uid,
@@ -175,7 +192,12 @@ impl App {
     }
 
     /// Wraps the vault key to a token, and proves that the token opens it before anybody relies on it.
-    async fn wrap_to_token(self: &Arc<Self>, name: &str) -> Result<WayRecord, UnlockError> {
+    async fn wrap_to_token(
+        self: &Arc<Self>,
+        name: &str,
+        desk: &Desk,
+        intent: &str,
+    ) -> Result<WayRecord, UnlockError> {
         let slot = self.token(name)?;
         let refuse = |error| UnlockError::Token { name: name.to_owned(), error };
         let key = slot.handle.keys().await.map_err(refuse)?.into_iter().find_map(opens);
@@ -197,7 +219,7 @@ impl App {
         .await?;
         let token =
             WayToken { name: name.to_owned(), serial: serial(&slot.handle.state()), key: key.key_ref() };
-        let proof = self.open_by_token(&token, &way).await;
+        let proof = self.open_by_token(&token, &way, desk, intent).await;
         proof.map_err(|error| match error {
             UnlockError::Vault(VaultError::Wrong) => UnlockError::NotWrapped(name.to_owned()),
             other => other,

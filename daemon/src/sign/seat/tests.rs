@@ -32,6 +32,49 @@ impl RootToken for Plugged {
     fn sign<'a>(&'a self, _: &'a KeyRef, _: Sha256Digest) -> Answer<'a, EcdsaSignature> {
         Box::pin(async { Err(TokenError::NotPresent) })
     }
+    fn look(&self) -> Pin<Box<dyn Future<Output = TokenState> + Send + '_>> {
+        Box::pin(async { self.0.borrow().clone() })
+    }
+    fn serial(&self) -> Option<String> {
+        None
+    }
+    /// The key with the id 9 wants a touch.
+    fn may_want_touch(&self, key: &KeyRef) -> bool {
+        key.id == [9]
+    }
+    fn touch_wait<'a>(&'a self, key: &'a KeyRef) -> Answer<'a, Option<Duration>> {
+        Box::pin(async { Ok(self.may_want_touch(key).then_some(Duration::from_secs(15))) })
+    }
+    fn works_for_nobody(&self) -> bool {
+        self.0.borrow().tries_left == GIVEN_UP
+    }
+}
+
+/// A token in this state uses a key for somebody who has gone.
+const GIVEN_UP: Option<u32> = Some(77);
+
+fn key(id: u8) -> KeyRef {
+    let public = touchmark_tuf::PublicKey::from_p256_point(&[4; 65]);
+    KeyRef { id: vec![id], public }
+}
+
+#[tokio::test]
+async fn a_key_that_wants_a_touch_needs_somebody() {
+    let (seat, _state) = Plugged::seat(true);
+    let (plain, touch) = (key(1), key(9));
+    assert!(seat.needs_nobody([&plain].into_iter()));
+    assert!(!seat.needs_nobody([&plain, &touch].into_iter()));
+}
+
+#[tokio::test]
+async fn a_token_that_still_waits_for_a_finger_for_somebody_who_has_gone_is_nobodys() {
+    let (seat, state) = Plugged::seat(true);
+    state.send_modify(|state| state.tries_left = GIVEN_UP);
+    for refused in [behind(seat.take("sign root").await), behind(seat.join("sign root"))] {
+        assert!(refused.contains("given up"), "{refused}");
+    }
+    state.send_modify(|state| state.tries_left = None);
+    seat.take("sign root").await.unwrap();
 }
 
 fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
@@ -79,13 +122,13 @@ async fn whoever_wants_it_alone_waits_for_those_who_share_it_and_lets_no_more_in
 #[tokio::test]
 async fn a_login_lost_on_the_way_is_asked_for_by_one_request_alone() {
     let (seat, state) = Plugged::seat(true);
-    assert!(seat.needs_nobody());
+    assert!(seat.needs_nobody(std::iter::empty()));
     let (mut one, mut two) = (seat.join("one").unwrap(), seat.join("two").unwrap());
     one.alone_if_needed().unwrap();
     assert!(!one.is_alone(), "nobody is needed");
 
     state.send_modify(|state| state.logged_in = false);
-    assert!(!seat.needs_nobody());
+    assert!(!seat.needs_nobody(std::iter::empty()));
     behind(one.alone_if_needed());
     drop(two);
     one.alone_if_needed().unwrap();
@@ -98,5 +141,5 @@ async fn a_login_lost_on_the_way_is_asked_for_by_one_request_alone() {
     assert!(two.is_alone());
 
     state.send_modify(|state| state.presence = Presence::Absent);
-    assert!(!seat.needs_nobody());
+    assert!(!seat.needs_nobody(std::iter::empty()));
 }

@@ -72,7 +72,8 @@ async fn nobody_there_and_no_token_burn_no_version() {
     let person = world.somebody(Some(PIN));
     let error = sign(&world.road, &caller(OWN), init(&world).2, &person).await.unwrap_err();
     assert!(matches!(error, SignError::TokenNotPresent { .. }), "{error}");
-    let needs = Waiting::NeedsToken { token: "soft".to_owned(), serial: "soft-1".to_owned() };
+    let needs =
+        Waiting::NeedsToken { token: "soft".to_owned(), serial: "soft-1".to_owned(), why: String::new() };
     assert_eq!(*person.told.lock().unwrap(), [needs]);
     world.token.plug(Presence::Mismatch("serial soft-2".to_owned()));
     let error = with_pin(&world, init(&world).2, PIN).await.unwrap_err();
@@ -126,7 +127,7 @@ async fn a_token_that_waits_for_one_person_is_busy_for_another() {
             tokio::task::yield_now().await;
         }
         let intent = world.road.seat("soft").unwrap().intent().unwrap();
-        assert!(intent.starts_with("sign for r.example.com/team/app: root version 1"), "{intent}");
+        assert!(intent.starts_with("sign root v1 of r.example.com/team/app ("), "{intent}");
         let error = with_pin(&world, init(&world).2, PIN).await.unwrap_err();
         assert!(matches!(&error, SignError::TokenBusy { behind, .. } if *behind == intent), "{error}");
         thinks.notify_one();
@@ -134,6 +135,34 @@ async fn a_token_that_waits_for_one_person_is_busy_for_another() {
     let (first, ()) = tokio::join!(first, second);
     first.unwrap();
     assert_eq!(world.road.seat("soft").unwrap().intent(), None);
+}
+
+#[tokio::test]
+async fn a_touch_is_announced_in_the_words_of_the_decision_and_one_that_does_not_come_burns_no_version() {
+    let world = World::new().await;
+    world.token.wants_touch();
+    world.token.mood(Mood::Untouched);
+    let person = world.somebody(Some(PIN));
+    let error = sign(&world.road, &caller(OWN), init(&world).2, &person).await.unwrap_err();
+    assert!(matches!(&error, SignError::TouchTimeout { token } if token == "soft"), "{error}");
+    assert_eq!(world.ledger().await, ["root 1 void", "targets 1 void"]);
+    let told = person.told.lock().unwrap().clone();
+    let touches: Vec<_> = told
+        .iter()
+        .filter_map(|waiting| match waiting {
+            Waiting::NeedsTouch { token, serial, intent, touch, of, .. } => {
+                Some((token.as_str(), serial.as_str(), intent.as_str(), *touch, *of))
+            }
+            _ => None,
+        })
+        .collect();
+    let [(token, serial, intent, 1, 1)] = touches[..] else { panic!("{told:?}") };
+    assert_eq!((token, serial), ("soft", "soft-1"));
+    assert!(intent.starts_with("sign root v1 of r.example.com/team/app ("), "{intent}");
+    assert_eq!(world.road.seat("soft").unwrap().touch_until(), None);
+
+    world.token.mood(Mood::Fine);
+    with_pin(&world, init(&world).2, PIN).await.unwrap();
 }
 
 #[tokio::test]

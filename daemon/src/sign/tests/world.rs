@@ -94,12 +94,15 @@ pub(super) enum Mood {
     Glitch,
     Forgetful,
     Unplugged,
+    Untouched,
 }
 
 pub(super) struct SoftToken {
     key: SoftKey,
     state: watch::Sender<TokenState>,
     mood: Mutex<Mood>,
+    /// How long it may wait for a finger.
+    touch: Mutex<Option<Duration>>,
     pub(super) logins: AtomicUsize,
     pub(super) signatures: AtomicUsize,
 }
@@ -115,11 +118,16 @@ impl SoftToken {
         };
         let state = watch::Sender::new(TokenState::present(info, PinState::Ok, false));
         let (logins, signatures) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { key, state, mood: Mutex::new(Mood::Fine), logins, signatures }
+        Self { key, state, mood: Mutex::new(Mood::Fine), touch: Mutex::default(), logins, signatures }
     }
 
     pub(super) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Its keys want a touch from now on.
+    pub(super) fn wants_touch(&self) {
+        *self.touch.lock().unwrap() = Some(Duration::from_secs(15));
     }
 
     pub(super) fn plug(&self, presence: Presence) {
@@ -159,6 +167,7 @@ impl RootToken for Arc<SoftToken> {
             let mood = *self.mood.lock().unwrap();
             match mood {
                 Mood::Unplugged => return Err(TokenError::NotPresent),
+                Mood::Untouched => return Err(TokenError::NotTouched),
                 Mood::Forgetful => {
                     self.mood(Mood::Fine);
                     self.state.send_modify(|state| state.logged_in = false);
@@ -177,6 +186,29 @@ impl RootToken for Arc<SoftToken> {
             }
             Ok(EcdsaSignature::from_raw(bytes))
         })
+    }
+
+    fn look(&self) -> Pin<Box<dyn Future<Output = TokenState> + Send + '_>> {
+        Box::pin(async { self.state.borrow().clone() })
+    }
+
+    fn serial(&self) -> Option<String> {
+        None
+    }
+
+    fn may_want_touch(&self, _: &KeyRef) -> bool {
+        self.touch.lock().unwrap().is_some()
+    }
+
+    fn touch_wait<'a>(
+        &'a self,
+        _: &'a KeyRef,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Duration>, TokenError>> + Send + 'a>> {
+        Box::pin(async { Ok(*self.touch.lock().unwrap()) })
+    }
+
+    fn works_for_nobody(&self) -> bool {
+        false
     }
 }
 

@@ -1,17 +1,19 @@
 //! The task that keeps one token: one job at a time, deadlines, restarts, and a look at the idle token.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
 use super::helper_process::HelperProcess;
 use super::job::{Call, Command, Finished};
+use super::keys::Keys;
 use super::{HelperProgram, OnOrphan};
 use crate::token::message::{Answer, Reply, Request};
-use crate::token::{Limits, Presence, TokenConfig, TokenError, TokenState};
+use crate::token::{Limits, Presence, TokenConfig, TokenError, TokenKind, TokenState};
 use crate::vault::{Locked, SecretBuf};
 
 /// The first and the longest pause before a helper that failed is started again. A token is to be back two seconds after
@@ -20,6 +22,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 pub(super) struct Keeper {
     config: TokenConfig,
+    keys: Arc<Keys>,
     locked: Arc<Locked>,
     program: HelperProgram,
     limits: Arc<Limits>,
@@ -35,11 +38,18 @@ pub(super) struct Keeper {
     next_probe: Instant,
     /// Stopped on request: not started again before it is needed.
     resting: bool,
+    /// Set while a YubiKey uses a key and nobody waits for it any more.
+    given_up: Arc<AtomicBool>,
+    /// Somebody wants to know how the token is.
+    wanted: Arc<Notify>,
+    /// It has come, and nobody has asked yet what its keys ask of a person.
+    news: bool,
 }
 
 impl Keeper {
     pub(super) fn new(
         config: TokenConfig,
+        keys: Arc<Keys>,
         locked: Arc<Locked>,
         program: HelperProgram,
         limits: Arc<Limits>,
@@ -50,6 +60,7 @@ impl Keeper {
         let (helper, pid, lost, resting) = (None, Arc::default(), None, false);
         Self {
             config,
+            keys,
             locked,
             program,
             limits,
@@ -61,7 +72,20 @@ impl Keeper {
             lost,
             next_probe,
             resting,
+            given_up: Arc::default(),
+            wanted: Arc::default(),
+            news: false,
         }
+    }
+
+    /// Where it stands that a key is being used for somebody who has gone.
+    pub(super) fn given_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.given_up)
+    }
+
+    /// How to make it look at a token that rests.
+    pub(super) fn wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.wanted)
     }
 
     /// Where the helper's process id is kept up to date; 0: there is none.
@@ -71,6 +95,7 @@ impl Keeper {
 
     /// Serves until every handle is gone.
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let wanted = self.wanted();
         loop {
             tokio::select! {
                 command = commands.recv() => match command {
@@ -83,13 +108,20 @@ impl Keeper {
                     None => break,
                 },
                 () = tokio::time::sleep_until(self.next_probe), if !self.resting => self.look().await,
+                () = wanted.notified(), if self.resting => {
+                    self.resting = false;
+                    self.look().await;
+                }
+            }
+            if std::mem::take(&mut self.news) {
+                self.learn().await;
             }
         }
         self.end_helper().await;
     }
 
     async fn serve(&mut self, call: Call) {
-        let Call { request, secrets, allowed, start_by, reply, orphan } = call;
+        let Call { request, secrets, allowed, start_by, mut reply, orphan } = call;
         if reply.is_closed() {
             return;
         }
@@ -99,7 +131,21 @@ impl Keeper {
             return;
         }
         self.resting = false;
-        let finished = self.ask(&request, secrets, allowed).await;
+        let blinks = matches!(self.config.kind, TokenKind::Yubikey { .. })
+            && matches!(request, Request::Sign { .. } | Request::Unwrap { .. });
+        let given_up = self.given_up();
+        let finished = {
+            let mut asking = pin!(self.ask(&request, secrets, allowed));
+            tokio::select! {
+                biased;
+                finished = &mut asking => finished,
+                () = reply.closed(), if blinks => {
+                    given_up.store(true, Ordering::Release);
+                    asking.await
+                }
+            }
+        };
+        given_up.store(false, Ordering::Release);
         self.next_probe = Instant::now() + self.limits.probe;
         if let Err(Ok(_)) = reply.send(finished)
             && !orphan.what.is_empty()
@@ -116,6 +162,19 @@ impl Keeper {
         let now = self.state.borrow().presence.clone();
         if before != now {
             tracing::info!(token = self.config.name, presence = ?now, "token");
+        }
+        self.next_probe = Instant::now() + self.limits.probe;
+    }
+
+    /// Asks a YubiKey that has come what the keys that are known to be on it ask of a person.
+    async fn learn(&mut self) {
+        for key in self.keys.enrolled() {
+            let Ok(request) = (&key).try_into().map(|key| Request::Policy { key }) else { continue };
+            let answer = self.ask(&request, [None, None], self.limits.call).await.map(|done| done.answer);
+            // One that is not there any more says so when it is used.
+            if let Ok(Answer::Policy(policy)) = answer {
+                self.keys.note_policy(&key, policy);
+            }
         }
         self.next_probe = Instant::now() + self.limits.probe;
     }
@@ -199,10 +258,12 @@ impl Keeper {
         if let Some(info) = &new.info {
             self.config.kind.pin_serial(&info.serial);
         }
+        let tells = matches!(self.config.kind, TokenKind::Yubikey { .. });
         self.state.send_if_modified(|state| {
             // An absent token is still somebody.
             new.info = new.info.or_else(|| state.info.clone());
             let changed = *state != new;
+            self.news |= tells && new.presence == Presence::Present && state.presence != Presence::Present;
             *state = new;
             changed
         });

@@ -51,8 +51,10 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
     }
 
     fn one(&mut self, incoming: Incoming) -> (Reply, Option<Secret>) {
-        let says_state =
-            !matches!(incoming.request, Request::Sign { .. } | Request::Unwrap { .. } | Request::Keys);
+        let says_state = !matches!(
+            incoming.request,
+            Request::Sign { .. } | Request::Unwrap { .. } | Request::Keys | Request::Policy { .. }
+        );
         let outcome = self.dispatch(incoming);
         let state = match &outcome {
             Err(error) if error.loses_token() => {
@@ -101,6 +103,10 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
                     token.logout();
                 }
                 Ok((Answer::Done, None))
+            }
+            Request::Policy { key } => {
+                let key = self.key(key)?;
+                Ok((Answer::Policy(self.open()?.policy(&key)?), None))
             }
             Request::Sign { key, digest } => {
                 let (key, digest) = (self.key(key)?, message::digest(&digest)?);

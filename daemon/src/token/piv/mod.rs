@@ -157,6 +157,10 @@ impl Token for PivToken {
         Ok(keys)
     }
 
+    fn policy(&mut self, key: &KeyRef) -> Result<Option<KeyPolicy>, TokenError> {
+        Ok(self.content(key)?.policy)
+    }
+
     fn login(&mut self, pin: &Secret, enrolled: &[KeyRef]) -> Result<(), TokenError> {
         self.present(pin, enrolled)
     }
