@@ -2,6 +2,7 @@
 //! document and stderr one object per line, the error last.
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -183,6 +184,17 @@ impl Output {
         }
         bar.set_message(label.to_owned());
         bar
+    }
+
+    /// How much time is left for something, in a line that is written over; `None`: that line goes. Seen where progress
+    /// is.
+    pub fn time_left(&self, left: Option<Duration>) {
+        if self.draws() {
+            let text = left.map(|left| format!("  {} s left", left.as_secs_f64().ceil())).unwrap_or_default();
+            let mut stderr = io::stderr().lock();
+            // As for every other line: nobody is left to tell.
+            drop(write!(stderr, "\r{text}\x1b[K").and_then(|()| stderr.flush()));
+        }
     }
 
     /// Whether progress may be drawn.

@@ -23,6 +23,10 @@ use terminal::Terminal;
 pub const SECRET_MAX: usize = 255;
 /// The longest key file, in bytes: the length on the secret connection has 16 bits.
 pub const KEY_FILE_MAX: usize = 65_535;
+/// What a YubiKey types when it is touched at the wrong moment: at least 16 bytes, in an alphabet that is on the same keys
+/// everywhere.
+const OTP_MIN: usize = 32;
+const MODHEX: &[u8] = b"cbdefghijklnrtuv";
 /// How often a new secret that was typed differently twice is asked for.
 const REPEATS: usize = 3;
 
@@ -182,6 +186,12 @@ pub enum PromptError {
         /// What was expected.
         what: String,
     },
+    /// A YubiKey typed a one-time password, again and again.
+    #[error("a YubiKey typed a one-time password where {what} was expected; nothing was sent")]
+    OneTimePassword {
+        /// What was expected.
+        what: String,
+    },
     /// A new secret was typed in two ways, repeatedly.
     #[error("what was typed the second time was different")]
     Differs,
@@ -225,6 +235,7 @@ impl From<PromptError> for Error {
             PromptError::Io { .. } => Self::new(Reason::Usage, message)
                 .hint("--pin-fd N wants a descriptor that is open: --pin-fd 3 3<FILE"),
             PromptError::TooLong { .. }
+            | PromptError::OneTimePassword { .. }
             | PromptError::Differs
             | PromptError::Declined { .. }
             | PromptError::File { .. } => Self::new(Reason::Usage, message),
@@ -299,11 +310,17 @@ impl Prompter {
             what: label.to_owned(),
             flag: "--pin-fd N or --pin-stdin",
         })?;
+        let mut trouble = PromptError::Differs;
         for _ in 0..REPEATS {
             let first = match terminal.ask(&format!("{label}: "), terminal::Echo::Off, max).await {
-                // Most often a one-time password that an early touch typed.
                 Err(PromptError::TooLong { max }) => {
                     terminal.say(&format!("That was longer than {max} bytes; nothing was sent.")).await?;
+                    trouble = PromptError::TooLong { max };
+                    continue;
+                }
+                Ok(typed) if is_one_time_password(typed.expose()) => {
+                    terminal.say(TOUCHED_EARLY).await?;
+                    trouble = PromptError::OneTimePassword { what: label.to_owned() };
                     continue;
                 }
                 other => other?,
@@ -319,8 +336,9 @@ impl Prompter {
                 return Ok(first);
             }
             terminal.say("The two differ.").await?;
+            trouble = PromptError::Differs;
         }
-        Err(PromptError::Differs)
+        Err(trouble)
     }
 
     async fn read_line(&self, what: &str, max: usize) -> Result<Secret, PromptError> {
@@ -364,6 +382,15 @@ pub async fn confirm(question: &str, consent: Consent, flag: &'static str) -> Re
         return Ok(());
     }
     Err(PromptError::Declined { what: question.to_owned() })
+}
+
+const TOUCHED_EARLY: &str = "That was a one-time password: the YubiKey was touched, and typed it. Nothing was sent. \
+    Touch it only when you are told to.";
+
+/// Whether a YubiKey has typed this, or the end of it. It goes by the alphabet alone: a PIN or passphrase that ends so is
+/// none that a person would type.
+fn is_one_time_password(typed: &[u8]) -> bool {
+    typed.iter().rev().take_while(|byte| MODHEX.contains(byte)).count() >= OTP_MIN
 }
 
 /// Compares without stopping at the first difference. Both come from one person's keyboard: this is habit.

@@ -208,7 +208,14 @@ fn role(key: &v1::Key) -> String {
 }
 
 fn place(key: &v1::Key) -> String {
-    if key.token.is_empty() { "vault".to_owned() } else { format!("token {}", shown(&key.token)) }
+    if key.token.is_empty() {
+        return "vault".to_owned();
+    }
+    let policies = [("touch", &key.touch_policy), ("PIN", &key.pin_policy)];
+    let known = policies.iter().filter(|(_, policy)| !policy.is_empty());
+    let known: Vec<String> = known.map(|(of, policy)| format!("{of} {}", shown(policy))).collect();
+    let asks = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
+    format!("token {}{asks}", shown(&key.token))
 }
 
 fn date(unix: i64) -> String {

@@ -56,12 +56,25 @@ fn in_words(status: &v1::StatusResponse) -> String {
     if status.tokens.is_empty() {
         lines.push("  none configured".to_owned());
     }
-    lines.extend(status.tokens.iter().map(|one| format!("  {}", token::in_words(one))));
+    for one in &status.tokens {
+        lines.push(format!("  {}", token::in_words(one)));
+        lines.extend(held(one));
+    }
     lines.extend(status.warnings.iter().map(|warning| format!("Warning: {}", shown(warning))));
     if let Some(next) = next_step(status) {
         lines.push(format!("Next:    {next}"));
     }
     lines.join("\n")
+}
+
+/// Which request has a token now, and whether it waits for a touch: the words of its prompt.
+fn held(token: &v1::Token) -> Option<String> {
+    let intent = shown(&token.waiting_for);
+    match (token.waiting_for.is_empty(), token.touch_deadline_unix_ms) {
+        (true, _) => None,
+        (false, 0) => Some(format!("    in use to {intent}")),
+        (false, _) => Some(format!("    touch it to {intent}")),
+    }
 }
 
 fn caller_in_words(caller: &v1::Caller) -> Vec<String> {

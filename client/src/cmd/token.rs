@@ -119,6 +119,7 @@ pub fn to_json(token: &v1::Token) -> Value {
         "logged_in": token.logged_in,
         "detail": token.detail,
         "waiting_for": token.waiting_for,
+        "touch_deadline_unix_ms": token.touch_deadline_unix_ms,
         "keys": token.keys.iter().map(key::to_json).collect::<Vec<_>>(),
     })
 }

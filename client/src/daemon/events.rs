@@ -2,9 +2,10 @@
 //! Dropping the future drops the stream, and with it the daemon's pending job.
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, StreamExt as _};
+use tokio::time::Instant;
 use tonic::Status;
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
@@ -12,10 +13,44 @@ use touchmark_proto::v1::waiting::State;
 
 use super::{Daemon, failure, wording};
 use crate::error::Error;
+use crate::output::Output;
 use crate::prompt::{PromptError, SECRET_MAX, Secret, Typed};
 
 /// How long a state may last before it is shown: most end sooner, and a touch that is cached is no news.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How often what is left of the time for a touch is shown.
+const SECOND: Duration = Duration::from_secs(1);
+/// No token waits longer for a touch; a clock that says so is wrong.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The time that is left for a touch, on a terminal. Wiped away when it is over, however it ends.
+struct Countdown<'o> {
+    out: &'o Output,
+    until: Instant,
+}
+
+impl<'o> Countdown<'o> {
+    /// `None`: nobody is waited for whose time is running.
+    fn of(state: &State, out: &'o Output) -> Option<Self> {
+        let State::NeedsTouch(needs) = state else { return None };
+        let deadline =
+            SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(needs.deadline_unix_ms).ok()?);
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default().min(LONGEST);
+        Some(Self { out, until: Instant::now() + left })
+    }
+
+    fn tick(&self) {
+        let left = self.until.saturating_duration_since(Instant::now());
+        self.out.time_left(Some(left));
+    }
+}
+
+impl Drop for Countdown<'_> {
+    fn drop(&mut self) {
+        self.out.time_left(None);
+    }
+}
 
 /// One message of an event stream.
 pub trait Event {
@@ -98,18 +133,28 @@ impl Daemon {
         let mut events = pin!(events);
         let mut unshown: Option<State> = None;
         let mut early = None;
+        let mut countdown: Option<Countdown<'_>> = None;
         loop {
+            let pause = match (&unshown, &countdown) {
+                (Some(_), _) => PATIENCE,
+                (None, Some(_)) => SECOND,
+                (None, None) => Duration::MAX,
+            };
             let next = match early.take() {
                 Some(next) => next,
-                None if unshown.is_none() => events.next().await,
-                None => match tokio::time::timeout(PATIENCE, events.next()).await {
+                None => match tokio::time::timeout(pause, events.next()).await {
                     Ok(next) => next,
                     Err(_) => {
-                        self.show(unshown.take());
+                        if let Some(state) = unshown.take() {
+                            self.show(&state);
+                            countdown = Countdown::of(&state, &self.out);
+                        }
+                        countdown.iter().for_each(Countdown::tick);
                         continue;
                     }
                 },
             };
+            countdown = None;
             let message = next
                 .ok_or_else(|| failure(Status::unavailable("the daemon ended the call without an answer")))?
                 .map_err(failure)?;
@@ -132,11 +177,9 @@ impl Daemon {
         }
     }
 
-    fn show(&self, state: Option<State>) {
-        if let Some(state) = state {
-            let said = wording::of(&state);
-            self.out.waiting(said.state, &said.text, &said.fields);
-        }
+    fn show(&self, state: &State) {
+        let said = wording::of(state, &self.status.tokens);
+        self.out.waiting(said.state, &said.text, &said.fields);
     }
 
     async fn answer(&self, question: v1::NeedsPin, asked: &mut Asked) -> Result<(), Error> {
@@ -152,7 +195,7 @@ impl Daemon {
         self.refuse_to_guess(&question, asked).await?;
         // A program that brought the answer along needs no telling; scripts that read the states do.
         if self.prompter.is_person() || self.out.is_json() {
-            self.show(Some(State::NeedsPin(question.clone())));
+            self.show(&State::NeedsPin(question.clone()));
         }
         let max = usize::try_from(question.max_length).unwrap_or(SECRET_MAX).clamp(1, SECRET_MAX);
         let typed = match question.kind() {
@@ -160,8 +203,11 @@ impl Daemon {
             _ => Typed::Once,
         };
         let what = format!("{} of {}", question.kind().as_str_name(), question.token);
-        let secret = match self.prompter.secret(&wording::label(&question), max, typed).await {
-            Err(PromptError::Ended { .. }) if asked.was_asked(&question) => return Err(refused(&question)),
+        let tokens = &self.status.tokens;
+        let secret = match self.prompter.secret(&wording::label(&question, tokens), max, typed).await {
+            Err(PromptError::Ended { .. }) if asked.was_asked(&question) => {
+                return Err(refused(&question, tokens));
+            }
             // One line serves every call of a command, as long as none refuses it.
             Err(ended @ PromptError::Ended { .. }) => self.prompter.kept(&what).await.ok_or(ended)?,
             other => other?,
@@ -175,9 +221,9 @@ impl Daemon {
     async fn refuse_to_guess(&self, question: &v1::NeedsPin, asked: &Asked) -> Result<(), Error> {
         if asked.was_refused(question) {
             if !self.prompter.is_person() {
-                return Err(refused(question));
+                return Err(refused(question, &self.status.tokens));
             }
-            self.out.warn(&wording::refused(question));
+            self.out.warn(&wording::refused(question, &self.status.tokens));
         }
         if question.kind() == v1::SecretKind::Pin && question.tries_left == 1 {
             self.prompter.confirm_last_try(&question.token).await?;
@@ -206,8 +252,8 @@ impl Asked {
     }
 }
 
-fn refused(question: &v1::NeedsPin) -> Error {
-    let mut error = Error::new(Reason::WrongPin, wording::refused(question));
+fn refused(question: &v1::NeedsPin, tokens: &[v1::Token]) -> Error {
+    let mut error = Error::new(Reason::WrongPin, wording::refused(question, tokens));
     error.tries_left = u32::try_from(question.tries_left).ok();
     error.hint("run it again on a terminal")
 }

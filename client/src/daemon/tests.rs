@@ -322,10 +322,22 @@ fn waiting_states_say_what_is_signed_and_escape_it() {
         of: 2,
         deadline_unix_ms: 0,
     };
-    let said = wording::of(&State::NeedsTouch(touch));
+    let said = wording::of(&State::NeedsTouch(touch.clone()), &[]);
     assert_eq!(said.state, "needs-touch");
     assert_eq!(said.text, "Touch token \"5c\" (serial 123) (touch 1 of 2) to sign root of a\\u{1b}[2J.");
-    assert_eq!(wording::label(&pin(2)), "PIN of token \"root\", 2 tries left");
-    assert_eq!(wording::label(&pin(-1)), "PIN of token \"root\"");
-    assert_eq!(wording::refused(&pin(1)), "PIN of token \"root\" was refused; tries left: 1");
+    assert_eq!(wording::label(&pin(2), &[]), "PIN of token \"root\", 2 tries left");
+    assert_eq!(wording::label(&pin(-1), &[]), "PIN of token \"root\"");
+    assert_eq!(wording::refused(&pin(1), &[]), "PIN of token \"root\" was refused; tries left: 1");
+
+    let yubikeys = [v1::Token { name: "5c".into(), kind: "yubikey".into(), ..v1::Token::default() }];
+    let one = v1::NeedsTouch { of: 1, ..touch };
+    let said = wording::of(&State::NeedsTouch(one), &yubikeys);
+    assert_eq!(said.text, "Touch YubiKey 123 to sign root of a\\u{1b}[2J.");
+    let gone = v1::NeedsToken { token: "5c".into(), serial: "123".into(), why: String::new() };
+    assert_eq!(wording::of(&State::NeedsToken(gone.clone()), &yubikeys).text, "Insert YubiKey 123.");
+    let held = v1::NeedsToken { why: "gpg\u{7}'s scdaemon has it".into(), ..gone };
+    assert_eq!(
+        wording::of(&State::NeedsToken(held), &yubikeys).text,
+        "YubiKey 123 cannot be used yet: gpg\\u{7}'s scdaemon has it"
+    );
 }

@@ -16,7 +16,8 @@ pub(super) struct Said {
 }
 
 /// The words for a state. Everything from the daemon is escaped again: it may quote names from documents.
-pub(super) fn of(state: &State) -> Said {
+pub(super) fn of(state: &State, tokens: &[v1::Token]) -> Said {
+    let token = |name: &str, serial: &str| token(name, serial, tokens);
     match state {
         State::Queued(queued) => Said {
             state: "queued",
@@ -25,12 +26,20 @@ pub(super) fn of(state: &State) -> Said {
         },
         State::NeedsToken(needs) => Said {
             state: "needs-token",
-            text: format!("Plug in {}.", token(&needs.token, &needs.serial)),
-            fields: vec![("token", json!(needs.token)), ("serial", json!(needs.serial))],
+            text: if needs.why.is_empty() {
+                format!("Insert {}.", token(&needs.token, &needs.serial))
+            } else {
+                format!("{} cannot be used yet: {}", token(&needs.token, &needs.serial), shown(&needs.why))
+            },
+            fields: vec![
+                ("token", json!(needs.token)),
+                ("serial", json!(needs.serial)),
+                ("why", json!(needs.why)),
+            ],
         },
         State::NeedsPin(needs) => Said {
             state: "needs-pin",
-            text: format!("{} is needed{}.", noun(needs), purpose(&needs.intent)),
+            text: format!("{} is needed{}.", noun(needs, tokens), purpose(&needs.intent)),
             fields: vec![
                 ("token", json!(needs.token)),
                 ("serial", json!(needs.serial)),
@@ -70,25 +79,25 @@ pub(super) fn of(state: &State) -> Said {
 }
 
 /// The prompt for a secret, without its colon.
-pub(super) fn label(needs: &v1::NeedsPin) -> String {
+pub(super) fn label(needs: &v1::NeedsPin, tokens: &[v1::Token]) -> String {
     let tries = match u32::try_from(needs.tries_left) {
         Err(_) => String::new(),
         Ok(1) => ", 1 try left".to_owned(),
         Ok(tries) => format!(", {tries} tries left"),
     };
-    format!("{}{tries}", noun(needs))
+    format!("{}{tries}", noun(needs, tokens))
 }
 
 /// That the last one was wrong.
-pub(super) fn refused(needs: &v1::NeedsPin) -> String {
+pub(super) fn refused(needs: &v1::NeedsPin, tokens: &[v1::Token]) -> String {
     match needs.tries_left {
-        ..0 => format!("{} was refused", noun(needs)),
-        tries => format!("{} was refused; tries left: {tries}", noun(needs)),
+        ..0 => format!("{} was refused", noun(needs, tokens)),
+        tries => format!("{} was refused; tries left: {tries}", noun(needs, tokens)),
     }
 }
 
-fn noun(needs: &v1::NeedsPin) -> String {
-    let token = token(&needs.token, &needs.serial);
+fn noun(needs: &v1::NeedsPin, tokens: &[v1::Token]) -> String {
+    let token = token(&needs.token, &needs.serial, tokens);
     match needs.kind() {
         SecretKind::Pin | SecretKind::Unspecified => format!("PIN of {token}"),
         SecretKind::NewPin => format!("New PIN for {token}"),
@@ -110,8 +119,12 @@ const fn kind(kind: SecretKind) -> &'static str {
     }
 }
 
-fn token(name: &str, serial: &str) -> String {
-    if serial.is_empty() {
+/// What a person calls it: a YubiKey has its number printed on it.
+fn token(name: &str, serial: &str, tokens: &[v1::Token]) -> String {
+    let is_yubikey = tokens.iter().any(|token| token.name == name && token.kind == "yubikey");
+    if is_yubikey && !serial.is_empty() {
+        format!("YubiKey {}", shown(serial))
+    } else if serial.is_empty() {
         format!("token \"{}\"", shown(name))
     } else {
         format!("token \"{}\" (serial {})", shown(name), shown(serial))

@@ -51,6 +51,20 @@ fn comparing_two_typed_secrets() {
     assert!(!same(b"1234", b"12345"));
 }
 
+#[test]
+fn what_a_yubikey_types_is_known_and_what_a_person_types_is_not_taken_for_it() {
+    let otp = b"ccccccbcgujhingjrdejhgfnuetrgigvejhhgbkugded";
+    assert_eq!(otp.len(), 44);
+    assert!(is_one_time_password(otp));
+    assert!(is_one_time_password(&[&b"1234"[..], otp].concat()), "half a PIN, and then the touch");
+    // Without a public id there are 32.
+    assert!(is_one_time_password(&otp[12..]));
+    let hex = b"5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+    for typed in [&b"123456"[..], b"", b"cccccc", b"correct horse battery staple", hex, &otp[13..]] {
+        assert!(!is_one_time_password(typed), "{}", String::from_utf8_lossy(typed));
+    }
+}
+
 /// A descriptor number that is the read end of a pipe or file, kept alive by the guard.
 fn number(fd: &impl std::os::fd::AsRawFd) -> i32 {
     fd.as_raw_fd()

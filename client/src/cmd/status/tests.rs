@@ -54,6 +54,18 @@ fn a_control_character_from_the_daemon_stays_off_the_terminal() {
 }
 
 #[test]
+fn a_token_that_waits_for_a_touch_shows_what_the_touch_is_for() {
+    let mut held = token("5c", v1::TokenPresence::Present, "ok");
+    held.waiting_for = "sign root v3 of r.example.com/\u{1b}app (adds key 12)".into();
+    let shown = |token: &v1::Token| in_words(&status(vec![token.clone()], v1::VaultState::Open, 1));
+    assert!(
+        shown(&held).contains("\n    in use to sign root v3 of r.example.com/\\u{1b}app (adds key 12)\n")
+    );
+    held.touch_deadline_unix_ms = 1_700_000_000_000;
+    assert!(shown(&held).contains("\n    touch it to sign root v3 of "), "{}", shown(&held));
+}
+
+#[test]
 fn a_grant_that_another_one_covers_is_not_shown() {
     let grant = |actions: &[&str], repositories: &[&str], tags: &[&str]| {
         let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
