@@ -190,6 +190,12 @@ impl PivCard {
         self.puk.left()
     }
 
+    /// The private key in a slot: what no real card gives away, for finding out whether it is anywhere else.
+    #[must_use]
+    pub fn secret_in(&self, slot: u8) -> Option<[u8; 32]> {
+        self.keys.get(&Slot::try_from(slot).ok()?).map(Key::secret)
+    }
+
     /// Power on, power off or reset: nobody is logged in, nothing is selected.
     pub fn reset(&mut self) {
         self.applet = Applet::None;

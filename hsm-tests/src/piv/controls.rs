@@ -150,6 +150,16 @@ impl Controls {
         assert!(blinking, "the card was not asked for a touch");
     }
 
+    /// Waits until the card does not blink.
+    ///
+    /// # Panics
+    /// When it does for half a minute.
+    pub fn wait_until_it_is_dark(&self) {
+        let wait = self.0.1.wait_timeout_while(self.state(), 2 * FIFTEEN_SECONDS, |state| state.blinking);
+        let blinking = wait.expect("nobody panicked").0.blinking;
+        assert!(!blinking, "the card still waits for a touch");
+    }
+
     /// How often it has wanted a touch.
     #[must_use]
     pub fn touches_wanted(&self) -> usize {
@@ -239,6 +249,7 @@ impl Controls {
         let waits = |state: &State| state.touch == Touch::OnDemand && state.fingers == 0;
         let mut state = self.wait(state, patience, waits);
         state.blinking = false;
+        self.0.1.notify_all();
         (state.touch == Touch::AtOnce || state.fingers > 0).then(Instant::now)
     }
 

@@ -104,6 +104,10 @@ impl Key {
         Self { secret: new_secret(), pin, touch, origin }
     }
 
+    pub(super) fn secret(&self) -> [u8; 32] {
+        self.secret.to_bytes().into()
+    }
+
     fn new(secret: SecretKey, origin: Origin, slot: Slot, fields: &Fields<'_>) -> Result<Self, Status> {
         let pin = match fields.byte(0xaa)? {
             None | Some(0) => slot.pin_policy(),

@@ -1,0 +1,136 @@
+//! One person, one YubiKey that is touched when the test says so, a daemon, a Notary.
+
+use std::time::{Duration, Instant};
+
+use hsm_tests::ca::Ca;
+use hsm_tests::cli::{Cli, Ran, tool};
+use hsm_tests::daemon::Daemon;
+use hsm_tests::home::Home;
+use hsm_tests::notary::Notary;
+use hsm_tests::pcscd::{NOBODYS, Pcscd};
+use hsm_tests::piv::{Controls, DEFAULT_PIN, DEFAULT_PUK, Firmware, PivCard, Touch};
+use serde_json::Value;
+
+pub(crate) const SERIAL: u32 = 12_345_678;
+pub(crate) const TOKEN: &str = "alice-5c";
+pub(crate) const PIN: &str = "471147";
+const PUK: &[u8; 8] = b"81547471";
+/// A repository whose registry is not asked for anything.
+pub(crate) const IMAGE: &str = "localhost:5000/team/app";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Stage {
+    pub(crate) home: Home,
+    pub(crate) daemon: Daemon,
+    pub(crate) pcscd: Pcscd,
+    pub(crate) notary: Notary,
+}
+
+impl Stage {
+    /// The vault is open; there is no root key yet. Fingers come at once.
+    pub(crate) fn set() -> Self {
+        let pcscd = Pcscd::with_card(NOBODYS, owned_card());
+        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
+        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
+            format!(
+                "socket = {socket:?}\nstate = {state:?}\n\
+                 [[token]]\nname = \"{TOKEN}\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
+                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
+                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
+                state = folder.join("state"),
+                me = me.trim(),
+            )
+        });
+        let mut home = Home::new();
+        home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
+        let notary = Notary::start(&Ca::new());
+        home.use_notary(&notary);
+        let stage = Self { home, daemon, pcscd, notary };
+        stage.with_pin(&["vault", "init", "--token", TOKEN]).ok();
+        stage
+    }
+
+    /// The same with a root key that wants a touch each time; its id. Fingers come when the test says so.
+    pub(crate) fn with_root() -> (Self, String) {
+        let stage = Self::set();
+        let made = ["key", "create", "root", "--token", TOKEN, "--touch", "always", "--format", "json"];
+        let root = stage.with_pin(&made).ok().json()["key"]["id"].as_str().unwrap().to_owned();
+        stage.card().fingers(Touch::OnDemand);
+        (stage, root)
+    }
+
+    pub(crate) fn touchmark(&self, args: &[&str]) -> Cli {
+        self.home.touchmark().args(args)
+    }
+
+    /// A program that brings the PIN along.
+    pub(crate) fn with_pin(&self, args: &[&str]) -> Cli {
+        self.touchmark(args).arg("--pin-stdin").stdin(format!("{PIN}\n"))
+    }
+
+    pub(crate) fn card(&self) -> Controls {
+        self.pcscd.reader().controls()
+    }
+
+    /// Touches the card each time when it blinks, so often, and then no more.
+    pub(crate) fn fingers(&self, touches: usize) -> std::thread::JoinHandle<()> {
+        let card = self.card();
+        std::thread::spawn(move || {
+            for _ in 0..touches {
+                card.wait_until_it_blinks();
+                card.touch();
+                card.wait_until_it_is_dark();
+            }
+        })
+    }
+
+    /// The token in `status`.
+    pub(crate) fn token(&self) -> Value {
+        self.touchmark(&["status", "--format", "json"]).ok().json()["tokens"][0].clone()
+    }
+
+    /// Kinds of the audit's rows with what they say, those of this kind alone.
+    pub(crate) fn audited(&self, kind: &str) -> Vec<Value> {
+        let shown = self.touchmark(&["audit", "export"]).ok().stdout;
+        let rows = shown.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.filter(|row| row.to_string().contains(&format!("\"{kind}\""))).collect()
+    }
+}
+
+/// The objects of a command that waits in JSON mode.
+pub(crate) fn waits(ran: &Ran) -> Vec<Value> {
+    let lines = ran.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter_map(|line| line.get("waiting").cloned()).collect()
+}
+
+/// Asks again until it is so.
+pub(crate) fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = there() {
+            return found;
+        }
+        assert!(since.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A card from the factory whose owner has set PIN and PUK.
+pub(crate) fn owned_card() -> PivCard {
+    let mut card = PivCard::new(Firmware::V5_7, SERIAL);
+    let mut pin = *b"\xff\xff\xff\xff\xff\xff\xff\xff";
+    pin[..PIN.len()].copy_from_slice(PIN.as_bytes());
+    let mut old = [0xff; 8];
+    old[..DEFAULT_PIN.len()].copy_from_slice(DEFAULT_PIN.as_bytes());
+    let mut puk = [0xff; 8];
+    puk[..DEFAULT_PUK.len()].copy_from_slice(DEFAULT_PUK.as_bytes());
+    let select = [&[0x00, 0xa4, 0x04, 0x00, 0x05][..], &[0xa0, 0x00, 0x00, 0x03, 0x08]].concat();
+    let change =
+        |which: u8, old: [u8; 8], new: [u8; 8]| [&[0x00, 0x24, 0x00, which, 0x10][..], &old, &new].concat();
+    for command in [select, change(0x80, old, pin), change(0x81, puk, *PUK)] {
+        assert!(card.apdu(&command).ends_with(&[0x90, 0x00]), "{command:02x?}");
+    }
+    card.reset();
+    card.controls().forget();
+    card
+}
