@@ -2,7 +2,7 @@
 //! Dropping the future drops the stream, and with it the daemon's pending job.
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
@@ -21,8 +21,6 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How often what is left of the time for a touch is shown.
 const SECOND: Duration = Duration::from_secs(1);
-/// No token waits longer for a touch; a clock that says so is wrong.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// The time that is left for a touch, on a terminal. Wiped away when it is over, however it ends.
 struct Countdown<'o> {
@@ -34,10 +32,8 @@ impl<'o> Countdown<'o> {
     /// `None`: nobody is waited for whose time is running.
     fn of(state: &State, out: &'o Output) -> Option<Self> {
         let State::NeedsTouch(needs) = state else { return None };
-        let deadline =
-            SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(needs.deadline_unix_ms).ok()?);
-        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default().min(LONGEST);
-        Some(Self { out, until: Instant::now() + left })
+        let wait = Duration::from_millis(needs.wait_ms.into()).checked_sub(PATIENCE)?;
+        Some(Self { out, until: Instant::now() + wait })
     }
 
     fn tick(&self) {

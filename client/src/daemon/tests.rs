@@ -320,7 +320,7 @@ fn waiting_states_say_what_is_signed_and_escape_it() {
         intent: "sign root of a\u{1b}[2J".into(),
         touch: 1,
         of: 2,
-        deadline_unix_ms: 0,
+        ..v1::NeedsTouch::default()
     };
     let said = wording::of(&State::NeedsTouch(touch.clone()), &[]);
     assert_eq!(said.state, "needs-touch");

@@ -66,8 +66,9 @@ fn state(waiting: Waiting) -> State {
         Waiting::NeedsToken { token, serial, why } => {
             State::NeedsToken(v1::NeedsToken { token, serial, why })
         }
-        Waiting::NeedsTouch { token, serial, intent, deadline_unix_ms, touch, of } => {
-            State::NeedsTouch(v1::NeedsTouch { token, serial, intent, deadline_unix_ms, touch, of })
+        Waiting::NeedsTouch { token, serial, intent, deadline_unix_ms, wait, touch, of } => {
+            let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+            State::NeedsTouch(v1::NeedsTouch { token, serial, intent, deadline_unix_ms, touch, of, wait_ms })
         }
         Waiting::Working { what } => State::Working(v1::Working { what }),
     }

@@ -190,6 +190,7 @@ pub(super) async fn on_token(
     let once = async |held: &Held<'_>| {
         let finger = touch.map(|touch| Finger {
             deadline_unix_ms: until(road, touch.wait),
+            wait: touch.wait,
             touch: touch.touch,
             of: touch.of,
         });

@@ -1,6 +1,7 @@
 //! The person at the other end, as the road sees one: told why it waits, asked for secrets.
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::vault::SecretBuf;
 
@@ -31,6 +32,8 @@ pub enum Waiting {
         intent: String,
         /// Until when, in milliseconds since 1970.
         deadline_unix_ms: i64,
+        /// How long that is from now.
+        wait: Duration,
         /// Which touch it is, from 1 on.
         touch: u32,
         /// How many there will be.

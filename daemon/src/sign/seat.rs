@@ -194,6 +194,8 @@ impl Drop for Held<'_> {
 pub struct Finger {
     /// Until when, in milliseconds since 1970.
     pub deadline_unix_ms: i64,
+    /// How long that is from now.
+    pub wait: Duration,
     /// Which touch of the request it is, from 1 on.
     pub touch: u32,
     /// How many there will be.
@@ -347,6 +349,7 @@ impl Held<'_> {
             serial: self.serial(&self.seat.token.watch().borrow()),
             intent: self.intent.clone(),
             deadline_unix_ms: finger.deadline_unix_ms,
+            wait: finger.wait,
             touch: finger.touch,
             of: finger.of,
         });

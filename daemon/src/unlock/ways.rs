@@ -83,7 +83,10 @@ impl App {
             None => None,
         };
         let blinking = held.as_ref().map(|(held, wait)| {
-            held.wants(Finger { deadline_unix_ms: self.deadline_unix_ms(*wait), touch: 1, of: 1 }, desk)
+            held.wants(
+                Finger { deadline_unix_ms: self.deadline_unix_ms(*wait), wait: *wait, touch: 1, of: 1 },
+                desk,
+            )
         });
         let answer = slot.handle.unwrap(&token.key, &boxed).await.map_err(refuse)?;
         drop(blinking);

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use hsm_tests::pcscd::{NOBODYS, Pcscd};
+use hsm_tests::piv::{Firmware, Touch};
 use hsm_tests::soak;
 use hsm_tests::terminal::Terminal;
 use rustix::process::Signal;
 
-use crate::stage::{IMAGE, SERIAL, Stage, TOKEN, until, waits};
+use crate::stage::{IMAGE, SERIAL, Stage, TOKEN, owned_card, until, waits};
 
 #[test]
 fn on_a_terminal_each_touch_is_asked_for_with_what_it_signs_and_time_runs_down() {
@@ -141,4 +143,28 @@ fn what_a_key_asks_of_a_person_is_shown_from_then_on() {
     stage.card().forget();
     until("the policies after a restart", || shows(&stage));
     assert_eq!(stage.card().pins_sent(), 0);
+}
+
+/// Another program made the key that opens the vault, and had it want a touch.
+#[test]
+fn a_vault_key_that_wants_a_touch_says_what_it_opens() {
+    let pcscd = Pcscd::with_card(NOBODYS, owned_card(Firmware::V5_4));
+    let made = ["-r", "", "-a", "generate", "-A", "ECCP256", "-s", "9d", "--touch-policy=always"];
+    pcscd.cli("yubico-piv-tool").args(made).ok();
+    let stage = Stage::on(pcscd);
+    stage.card().fingers(Touch::OnDemand);
+    let touched = |args: &[&str], what: &str| {
+        let mut running = stage.with_pin(args).spawn();
+        running.wait_for_stderr(&format!("Touch YubiKey {SERIAL} to {what}."));
+        assert_eq!(stage.token()["waiting_for"], what);
+        stage.card().touch();
+        drop(running.wait().exits(0));
+    };
+    touched(&["vault", "init", "--token", TOKEN], "make the vault");
+    stage.touchmark(&["lock"]).ok();
+    stage.card().patience(Duration::from_secs(1), Duration::from_secs(1));
+    stage.with_pin(&["--format", "json", "unlock"]).run().exits(4).says("TOUCH_TIMEOUT");
+    assert_eq!(stage.audited("vault-not-opened").len(), 1);
+    stage.card().patience(Duration::from_secs(15), Duration::from_secs(15));
+    touched(&["unlock"], "open the vault");
 }

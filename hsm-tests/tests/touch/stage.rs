@@ -29,7 +29,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// The vault is open; there is no root key yet. Fingers come at once.
     pub(crate) fn set() -> Self {
-        let pcscd = Pcscd::with_card(NOBODYS, owned_card());
+        let stage = Self::on(Pcscd::with_card(NOBODYS, owned_card(Firmware::V5_7)));
+        stage.with_pin(&["vault", "init", "--token", TOKEN]).ok();
+        stage
+    }
+
+    /// There is no vault yet.
+    pub(crate) fn on(pcscd: Pcscd) -> Self {
         let me = Cli::new(tool("id")).arg("-un").ok().stdout;
         let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
             format!(
@@ -45,18 +51,21 @@ impl Stage {
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         let notary = Notary::start(&Ca::new());
         home.use_notary(&notary);
-        let stage = Self { home, daemon, pcscd, notary };
-        stage.with_pin(&["vault", "init", "--token", TOKEN]).ok();
-        stage
+        Self { home, daemon, pcscd, notary }
     }
 
     /// The same with a root key that wants a touch each time; its id. Fingers come when the test says so.
     pub(crate) fn with_root() -> (Self, String) {
         let stage = Self::set();
-        let made = ["key", "create", "root", "--token", TOKEN, "--touch", "always", "--format", "json"];
-        let root = stage.with_pin(&made).ok().json()["key"]["id"].as_str().unwrap().to_owned();
+        let root = stage.root();
         stage.card().fingers(Touch::OnDemand);
         (stage, root)
+    }
+
+    /// One more root key that wants a touch each time; its id.
+    pub(crate) fn root(&self) -> String {
+        let made = ["key", "create", "root", "--token", TOKEN, "--touch", "always", "--format", "json"];
+        self.with_pin(&made).ok().json()["key"]["id"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn touchmark(&self, args: &[&str]) -> Cli {
@@ -116,8 +125,8 @@ pub(crate) fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A card from the factory whose owner has set PIN and PUK.
-pub(crate) fn owned_card() -> PivCard {
-    let mut card = PivCard::new(Firmware::V5_7, SERIAL);
+pub(crate) fn owned_card(firmware: Firmware) -> PivCard {
+    let mut card = PivCard::new(firmware, SERIAL);
     let mut pin = *b"\xff\xff\xff\xff\xff\xff\xff\xff";
     pin[..PIN.len()].copy_from_slice(PIN.as_bytes());
     let mut old = [0xff; 8];

@@ -166,6 +166,26 @@ async fn a_touch_is_announced_in_the_words_of_the_decision_and_one_that_does_not
 }
 
 #[tokio::test]
+async fn several_touches_for_one_request_are_counted() {
+    let mut world = World::new().await;
+    let spare = world.spare(2).await;
+    world.token.wants_touch();
+    spare.wants_touch();
+    let root = world.first_root_of(&[world.root_cert.clone(), SoftKey::new(2).certified(&gun())]);
+    let mut to_sign = world.root_to_sign(&root);
+    to_sign.key_ids.push(SoftKey::new(2).public().canonical_id());
+    let request = world.request(vec![to_sign, world.to_sign(&world.targets(1, &[]))]);
+    let person = world.somebody(Some(PIN));
+    sign(&world.road, &caller(OWN), request, &person).await.unwrap();
+    let told = person.told.lock().unwrap().clone();
+    let touches = told.iter().filter_map(|waiting| match waiting {
+        Waiting::NeedsTouch { token, touch, of, .. } => Some((token.as_str(), *touch, *of)),
+        _ => None,
+    });
+    assert_eq!(touches.collect::<Vec<_>>(), [("soft", 1, 2), ("spare", 2, 2)]);
+}
+
+#[tokio::test]
 async fn a_request_that_is_given_up_gives_its_versions_back() {
     let world = World::new().await;
     let mut slow = world.somebody(Some(PIN));

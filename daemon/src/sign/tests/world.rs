@@ -249,6 +249,25 @@ impl Person for Somebody {
     }
 }
 
+/// What the store knows of a root key on a token.
+fn root_on(token: &str, key: &SoftKey) -> KeyRecord {
+    KeyRecord {
+        id: key.public().canonical_id(),
+        role: KeyRole::Root,
+        guns: vec![],
+        public: key.public(),
+        place: Place::Token {
+            token: token.to_owned(),
+            serial: SERIAL.to_owned(),
+            key: KeyRef { id: vec![1], public: key.public() },
+            label: "root".to_owned(),
+        },
+        created: Instant::from_unix(0),
+        last_used: None,
+        origin: Origin::Found,
+    }
+}
+
 /// A daemon's inside. The root key is on the token, the others in the vault.
 pub(super) struct World {
     pub(super) fixture: Fixture,
@@ -283,27 +302,22 @@ impl World {
             remembered: Arc::default(),
             token_wait: Duration::from_millis(200),
         };
-        let root = KeyRecord {
-            id: root_key.public().canonical_id(),
-            role: KeyRole::Root,
-            guns: vec![],
-            public: root_key.public(),
-            place: Place::Token {
-                token: "soft".to_owned(),
-                serial: SERIAL.to_owned(),
-                key: KeyRef { id: vec![1], public: root_key.public() },
-                label: "root".to_owned(),
-            },
-            created: Instant::from_unix(0),
-            last_used: None,
-            origin: Origin::Found,
-        };
+        let root = root_on("soft", &root_key);
         road.store.write(move |tx| tx.insert_key(&root)).await.unwrap();
         let root_cert = root_key.certified(&gun());
         let mut world =
             Self { fixture, road, token, root_cert, targets_key: root_key.public(), root_key, locked };
         world.targets_key = world.vault_key(KeyRole::Targets, &[gun()]).await;
         world
+    }
+
+    /// One more token, with a root key of its own.
+    pub(super) async fn spare(&mut self, seed: u8) -> Arc<SoftToken> {
+        let token = Arc::new(SoftToken::new(SoftKey::new(seed)));
+        self.road.tokens.insert("spare".to_owned(), Seat::new("spare", Box::new(token.clone())));
+        let root = root_on("spare", &SoftKey::new(seed));
+        self.road.store.write(move |tx| tx.insert_key(&root)).await.unwrap();
+        token
     }
 
     pub(super) async fn vault_key(&self, role: KeyRole, guns: &[Gun]) -> PublicKey {
@@ -329,9 +343,12 @@ impl World {
 
     /// The first root: our root key, our targets key, the server's keys.
     pub(super) fn first_root(&self) -> Root {
+        self.first_root_of(&[self.root_cert.clone()])
+    }
+
+    pub(super) fn first_root_of(&self, certs: &[PublicKey]) -> Root {
         let (snapshot, timestamp) = (SoftKey::new(8).public(), SoftKey::new(9).public());
-        let certs = [self.root_cert.clone()];
-        first_root(&gun(), &certs, &self.targets_key, &snapshot, &timestamp, self.in_days(3650)).unwrap()
+        first_root(&gun(), certs, &self.targets_key, &snapshot, &timestamp, self.in_days(3650)).unwrap()
     }
 
     pub(super) fn root_file(&self, root: &Root) -> Vec<u8> {
