@@ -156,7 +156,7 @@ async fn init_token(app: &Arc<App>) -> Result<(), StartError> {
     keep_pin(path, &pin).map_err(|error| io(path, error))?;
     let so_path = path.with_file_name("so-pin");
     keep_pin(&so_path, &so_pin).map_err(|error| io(&so_path, error))?;
-    let made = slot.handle.init_token(&so_pin, &pin).await;
+    let made = slot.handle.init_token(Some(&so_pin), &pin).await;
     made.map_err(|error| StartError::Dev(format!("the SoftHSM token cannot be made: {error}")))?;
     let serial = slot.handle.refresh().await.info.map(|info| info.serial).unwrap_or_default();
     let event = Event::TokenInitialised { uid: app.own_uid(), token: TOKEN.to_owned(), serial };

@@ -3,7 +3,7 @@
 
 pub(crate) mod backup;
 mod given;
-mod login;
+pub(crate) mod login;
 mod ways;
 
 use std::sync::Arc;

@@ -30,7 +30,7 @@ use keys::{Key, Slot};
 pub use management::DEFAULT_MANAGEMENT_KEY;
 use management::{Algorithm, Management};
 use objects::Objects;
-use pins::Reference;
+use pins::{NewValue, Reference};
 pub use pins::{DEFAULT_PIN, DEFAULT_PUK, OWN_PIN, OWN_PUK};
 
 /// The PIV application's name; five bytes of it are enough to select it.
@@ -158,11 +158,25 @@ impl PivCard {
         }
     }
 
-    /// The same with the PIN and the PUK that its owner has chosen, [`OWN_PIN`] and [`OWN_PUK`].
+    /// [`PivCard::set_up`] with [`OWN_PIN`] and [`OWN_PUK`].
     #[must_use]
-    pub fn owned(mut self) -> Self {
-        self.pin.choose(OWN_PIN);
-        self.puk.choose(OWN_PUK);
+    pub fn owned(self) -> Self {
+        self.set_up(OWN_PIN, OWN_PUK)
+    }
+
+    /// As somebody has it who has given it a PIN, a PUK and a management key; the last is behind the PIN, where Yubico's
+    /// programs keep it.
+    ///
+    /// # Panics
+    /// When PIN or PUK cannot be one.
+    #[must_use]
+    pub fn set_up(mut self, pin: &str, puk: &str) -> Self {
+        self.pin.set(NewValue::of(pin));
+        self.puk.set(NewValue::of(puk));
+        let key = self.management.renew();
+        let kept = tlv::tlv(0x88, &tlv::tlv(0x89, &key));
+        let object = [tlv::tlv(0x5c, &[0x5f, 0xc1, 0x09]), tlv::tlv(0x53, &kept)].concat();
+        self.objects.put(&object).expect("an object");
         self
     }
 

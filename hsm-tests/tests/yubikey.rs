@@ -11,8 +11,9 @@ use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
-use hsm_tests::piv::{Controls, DEFAULT_PIN, Firmware, PivCard};
+use hsm_tests::piv::{Controls, Firmware, PivCard};
 use hsm_tests::soak;
+use hsm_tests::softhsm::{PIN, SO_PIN};
 
 const SERIAL: u32 = 12_345_678;
 const SPARE: u32 = 12_345_679;
@@ -27,7 +28,7 @@ struct World {
 impl World {
     /// The first of the two is there. `pin`: where the daemon has its PIN from.
     fn new(pin: impl FnOnce(&std::path::Path) -> String) -> Self {
-        let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL));
+        let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL).set_up(PIN, SO_PIN));
         pcscd.reader().controls().forget();
         let me = Cli::new(tool("id")).arg("-un").ok().stdout;
         let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
@@ -52,7 +53,7 @@ impl World {
     }
 
     fn with_pin(&self, args: &[&str]) -> Cli {
-        self.touchmark(args).arg("--pin-stdin").stdin(format!("{DEFAULT_PIN}\n"))
+        self.touchmark(args).arg("--pin-stdin").stdin(format!("{PIN}\n"))
     }
 
     /// Nobody is there to be asked.
@@ -116,7 +117,7 @@ fn its_root_key_signs_and_notary_believes_it() {
 fn it_opens_the_vault_and_so_does_a_spare_one_when_it_is_gone() {
     let world = World::new(ask);
     world.with_pin(&["vault", "init", "--token", "5c"]).ok();
-    world.pcscd.readers()[1].insert(PivCard::new(Firmware::V5_4, SPARE));
+    world.pcscd.readers()[1].insert(PivCard::new(Firmware::V5_4, SPARE).set_up(PIN, SO_PIN));
     world.until_token_is("spare", "present");
     world.with_pin(&["vault", "token", "add", "spare"]).ok();
 

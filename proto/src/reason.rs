@@ -65,6 +65,8 @@ reasons! {
     TokenNotPresent = "TOKEN_NOT_PRESENT", Unavailable, 4;
     /// The token or its module failed. A retry may help.
     TokenFailed = "TOKEN_FAILED", Unavailable, 4;
+    /// What opens the token is still as the factory sets it: it wants `token init` first.
+    TokenNotReady = "TOKEN_NOT_READY", FailedPrecondition, 4;
     /// Another token answers than the enrolled one.
     TokenMismatch = "TOKEN_MISMATCH", FailedPrecondition, 4;
     /// Another request holds the token. A retry helps later.

@@ -39,7 +39,7 @@ pub enum TokenCommand {
         /// The token's name in the daemon's configuration
         name: String,
     },
-    /// Make an empty token ready: label and PINs
+    /// Make a token ready: PINs of its own (a YubiKey's PUK and management key too). Keys on it stay
     Init {
         /// The token's name in the daemon's configuration
         name: String,

@@ -61,6 +61,13 @@ async fn info(ctx: &Ctx, name: &str) -> Result<(), Error> {
         in_words(token),
         format!("  {}", model.map(|part| shown(part).to_string()).join(" ").trim_end()),
     ];
+    if !token.factory_values.is_empty() {
+        lines.push(format!(
+            "  as the factory sets it for every one: {}; touchmark token init {}",
+            shown(&token.factory_values.join(", ")),
+            shown(&token.name)
+        ));
+    }
     if !token.waiting_for.is_empty() {
         lines.push(format!("  held by: {}", shown(&token.waiting_for)));
     }
@@ -120,6 +127,7 @@ pub fn to_json(token: &v1::Token) -> Value {
         "detail": token.detail,
         "waiting_for": token.waiting_for,
         "touch_deadline_unix_ms": token.touch_deadline_unix_ms,
+        "factory_values": token.factory_values,
         "keys": token.keys.iter().map(key::to_json).collect::<Vec<_>>(),
     })
 }

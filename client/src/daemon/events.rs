@@ -195,7 +195,7 @@ impl Daemon {
         }
         let max = usize::try_from(question.max_length).unwrap_or(SECRET_MAX).clamp(1, SECRET_MAX);
         let typed = match question.kind() {
-            v1::SecretKind::NewPassphrase | v1::SecretKind::NewPin => Typed::Twice,
+            v1::SecretKind::NewPassphrase | v1::SecretKind::NewPin | v1::SecretKind::NewPuk => Typed::Twice,
             _ => Typed::Once,
         };
         let what = format!("{} of {}", question.kind().as_str_name(), question.token);

@@ -101,6 +101,7 @@ fn noun(needs: &v1::NeedsPin, tokens: &[v1::Token]) -> String {
     match needs.kind() {
         SecretKind::Pin | SecretKind::Unspecified => format!("PIN of {token}"),
         SecretKind::NewPin => format!("New PIN for {token}"),
+        SecretKind::NewPuk => format!("New PUK (it sets a new PIN; keep it elsewhere) for {token}"),
         SecretKind::SoPin => format!("Administrator (SO) PIN of {token}"),
         SecretKind::Passphrase => "Passphrase".to_owned(),
         SecretKind::NewPassphrase => "New passphrase".to_owned(),
@@ -112,6 +113,7 @@ const fn kind(kind: SecretKind) -> &'static str {
     match kind {
         SecretKind::Pin | SecretKind::Unspecified => "pin",
         SecretKind::NewPin => "new-pin",
+        SecretKind::NewPuk => "new-puk",
         SecretKind::SoPin => "so-pin",
         SecretKind::Passphrase => "passphrase",
         SecretKind::NewPassphrase => "new-passphrase",

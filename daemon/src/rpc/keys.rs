@@ -145,6 +145,7 @@ impl App {
         let policy = key_policy(&slot.entry.kind, request)?;
         let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
         let intent = format!("make a root key on token {name}");
+        self.wants_ready(name)?;
         let decision = self.policy().may(&desk.call().caller, Action::Keys);
         self.confirm(decision, Some(name), desk, &intent).await?;
         self.login(name, desk, &intent).await?;
@@ -212,6 +213,7 @@ impl App {
         desk: &Desk,
     ) -> Result<KeyRecord, Refusal> {
         let slot = Arc::clone(self.token(token)?);
+        self.wants_ready(token)?;
         self.login(token, desk, &format!("put a root key onto token {token}")).await?;
         let memory = Arc::clone(self.vault().memory());
         let plain = blocking(move || Ok(take_plain(&memory, &file, passphrase.as_ref())?)).await?;

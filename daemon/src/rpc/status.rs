@@ -67,6 +67,7 @@ pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
         TokenError::WrongPin { .. } => Reason::WrongPin,
         TokenError::PinLocked => Reason::PinLocked,
         TokenError::PinUnfit { .. } => Reason::InvalidField,
+        TokenError::FactoryValues { .. } => Reason::TokenNotReady,
         TokenError::KeyNotFound => Reason::KeyUnknown,
         TokenError::AlreadyInitialised => Reason::Conflict,
         TokenError::NoLockedMemory => Reason::Overloaded,
@@ -85,7 +86,7 @@ pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
         TokenError::Mismatch { .. } => Some(EXPECTED.to_owned()),
         TokenError::Busy => Some(LATER.to_owned()),
         TokenError::NotLoggedIn => Some(format!("touchmark unlock {name}")),
-        TokenError::PinNotSet => Some(format!("touchmark token init {name}")),
+        TokenError::PinNotSet | TokenError::FactoryValues { .. } => Some(format!("touchmark token init {name}")),
         TokenError::PinLocked => Some(PUK.to_owned()),
         TokenError::NotTouched => Some(TOUCH.to_owned()),
         TokenError::ModuleUnusable { .. }

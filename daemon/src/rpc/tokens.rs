@@ -10,11 +10,17 @@ use touchmark_proto::v1::token_event::Event as Out;
 use super::desk::{Desk, Events, Question, stream};
 use super::view::token_message;
 use super::{Service, of_token};
-use crate::app::App;
+use crate::app::{App, TokenSlot};
 use crate::audit::Event;
 use crate::policy::{Action, Decision};
 use crate::rpc::call::Call;
-use crate::token::{TokenError, TokenKind};
+use crate::token::{Credential, TokenError, TokenKind};
+use crate::unlock::login::{present, serial};
+use crate::vault::SecretBuf;
+
+/// What to type where a YubiKey is ready and somebody wants it otherwise.
+const ANOTHER_PIN: &str = "ykman piv access change-pin (or change-puk) sets another one; ykman piv reset makes it new \
+                           and DESTROYS ALL KEYS on it";
 
 #[tonic::async_trait]
 impl v1::tokens_server::Tokens for Service {
@@ -61,25 +67,62 @@ impl App {
         if let Decision::Refused(why) = self.policy().may(&desk.call().caller, Action::Admin) {
             return Err(why.into());
         }
-        let TokenKind::Pkcs11 { label, .. } = &slot.entry.kind else {
-            let what =
-                "be made ready by this version: set PIN, PUK and management key with Yubico's own tools";
-            return Err(of_token(name, TokenError::NotSupported { what: what.to_owned() }));
-        };
         let _turn = slot.turn.lock().await;
-        let question = |kind| Question {
-            kind,
-            token: name.to_owned(),
-            serial: String::new(),
-            tries_left: None,
-            intent: format!("make token {name} ready, with the label {}", label.escape_debug()),
+        let (so_pin, pin) = match &slot.entry.kind {
+            TokenKind::Pkcs11 { label, .. } => {
+                let intent = format!("make token {name} ready, with the label {}", label.escape_debug());
+                let question = |kind| question(kind, name, &intent);
+                let so_pin = desk.ask(question(v1::SecretKind::SoPin)).await?;
+                (Some(so_pin), desk.ask(question(v1::SecretKind::NewPin)).await?)
+            }
+            TokenKind::Yubikey { .. } => ask_for_yubikey(&slot, desk).await?,
         };
-        let so_pin = desk.ask(question(v1::SecretKind::SoPin)).await?;
-        let pin = desk.ask(question(v1::SecretKind::NewPin)).await?;
-        slot.handle.init_token(&so_pin, &pin).await.map_err(|error| of_token(name, error))?;
+        let _held = self.hold(name, &format!("make token {name} ready")).await?;
+        let made = slot.handle.init_token(so_pin.as_ref(), &pin).await;
+        made.map_err(|error| of_token(name, error))?;
         let serial = slot.handle.refresh().await.info.map(|info| info.serial).unwrap_or_default();
         let uid = desk.call().caller.uid;
         self.record(Event::TokenInitialised { uid, token: name.to_owned(), serial }).await?;
         Ok(token_message(&slot))
     }
+}
+
+/// The secrets that a YubiKey is still missing: a new PUK, and a new PIN or the one that it has.
+async fn ask_for_yubikey(
+    slot: &TokenSlot,
+    desk: &Desk,
+) -> Result<(Option<SecretBuf>, SecretBuf), Refusal> {
+    let name = &slot.entry.name;
+    let state = present(slot, desk).await?;
+    let factory = state.factory.clone().unwrap_or_default();
+    if state.factory.is_none() {
+        let firmware = state.info.map(|info| info.firmware).unwrap_or_default();
+        let what = format!("be made ready safely: its firmware is {firmware}, and 5.3 is the first that can");
+        return Err(of_token(name, TokenError::NotSupported { what }));
+    }
+    if factory.is_empty() {
+        let why = format!("token {name} is ready: PIN, PUK and management key are not the factory's");
+        return Err(Refusal::new(Reason::Conflict, why).hint(ANOTHER_PIN));
+    }
+    let intent = format!(
+        "make token {name} ready: set {} of its own instead of the factory's; keys stay",
+        Credential::words(&factory)
+    );
+    let question = |kind| Question {
+        serial: serial(&state),
+        tries_left: state.tries_left.filter(|_| kind == v1::SecretKind::Pin),
+        ..question(kind, name, &intent)
+    };
+    let puk = match factory.contains(&Credential::Puk) {
+        true => Some(desk.ask(question(v1::SecretKind::NewPuk)).await?),
+        false => None,
+    };
+    let new_pin = factory.contains(&Credential::Pin);
+    let pin = question(if new_pin { v1::SecretKind::NewPin } else { v1::SecretKind::Pin });
+    Ok((puk, desk.ask(pin).await?))
+}
+
+fn question(kind: v1::SecretKind, token: &str, intent: &str) -> Question {
+    let (token, intent) = (token.to_owned(), intent.to_owned());
+    Question { kind, token, serial: String::new(), tries_left: None, intent }
 }

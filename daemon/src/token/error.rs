@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Credential;
+
 /// Why a token did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -79,6 +81,12 @@ pub enum TokenError {
     /// The signature does not verify with the enrolled public key. Asking again is unsafe: look at the token.
     #[error("the token made a wrong signature")]
     WrongSignature,
+    /// Whoever knows the manual can open it, or change what is on it. Asking again helps once it was made ready.
+    #[error("its {} still as the factory sets it for every one", with_verb(.which))]
+    FactoryValues {
+        /// What.
+        which: Vec<Credential>,
+    },
     /// A token with this label is there and has been initialised: it is never wiped. Asking again does not help.
     #[error("a token with that label exists already")]
     AlreadyInitialised,
@@ -115,4 +123,9 @@ impl TokenError {
                 | Self::ModuleUnusable { .. }
         )
     }
+}
+
+fn with_verb(which: &[Credential]) -> String {
+    let verb = if which.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", Credential::words(which))
 }

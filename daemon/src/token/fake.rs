@@ -51,7 +51,7 @@ impl TokenProvider for FakeProvider {
         Ok(Box::new(FakeToken { orders: self.orders.clone(), info, logged_in: false }))
     }
 
-    fn init_token(&self, _: &TokenKind, _: &Secret, _: &Secret) -> Result<(), TokenError> {
+    fn init_token(&self, _: &TokenKind, _: Option<&Secret>, _: &Secret) -> Result<(), TokenError> {
         Err(TokenError::AlreadyInitialised)
     }
 }

@@ -354,13 +354,14 @@ impl TokenHandle {
         self.call(request, [None, None], self.limits.call, ("", None)).await.map(drop)
     }
 
-    /// Makes an empty token ready: the configured label, the security officer's PIN, the user PIN.
+    /// Makes an empty token ready: the configured label, the security officer's PIN, the user PIN. A YubiKey wants no
+    /// PUK (`so_pin`) where its PUK is no longer the factory's.
     ///
     /// # Errors
     /// [`TokenError::AlreadyInitialised`] (nothing is ever wiped), [`TokenError::NotPresent`],
     /// [`TokenError::PinUnfit`], and all that concerns the token.
-    pub async fn init_token(&self, so_pin: &SecretBuf, pin: &SecretBuf) -> Result<(), TokenError> {
-        let secrets = [Some(self.copy(so_pin)?), Some(self.copy(pin)?)];
+    pub async fn init_token(&self, so_pin: Option<&SecretBuf>, pin: &SecretBuf) -> Result<(), TokenError> {
+        let secrets = [so_pin.map(|so_pin| self.copy(so_pin)).transpose()?, Some(self.copy(pin)?)];
         self.call(Request::InitToken, secrets, self.limits.make, ("", None)).await.map(drop)
     }
 

@@ -34,7 +34,7 @@ pub(super) enum Request {
     Import { label: String, public: Hex, policy: KeyPolicy },
     /// Remove a key.
     Delete { key: WireKeyRef },
-    /// The first secret is the security officer's PIN, the second the user PIN.
+    /// The first secret, if any, is the security officer's PIN, the second the user PIN.
     InitToken,
 }
 

@@ -35,7 +35,7 @@ pub use error::TokenError;
 pub use handle::{HelperProgram, OnOrphan, Orphan, TokenHandle};
 pub use key::{KeyPolicy, KeyRef, PinPolicy, TokenBox, TokenKey, TouchPolicy, UnwrapMethod, Usage};
 pub use secret::Secret;
-pub use state::{PinState, Presence, TokenInfo, TokenState};
+pub use state::{Credential, PinState, Presence, TokenInfo, TokenState};
 
 use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest};
 
@@ -48,13 +48,15 @@ pub trait TokenProvider {
     /// description, [`TokenError::ModuleUnusable`] or [`TokenError::Failed`].
     fn open(&self, which: &TokenKind) -> Result<Box<dyn Provision>, TokenError>;
 
-    /// Makes an empty token ready: label of `which`, security officer's PIN, user PIN. No token may be open.
+    /// Makes an empty token ready: label of `which`, security officer's PIN, user PIN. No token may be open. Of a YubiKey
+    /// it replaces what is still as the factory sets it, and needs no PUK (`so_pin`) where the PUK is not; where the PIN
+    /// is not, `pin` is the one that it has.
     ///
     /// # Errors
-    /// [`TokenError::AlreadyInitialised`] where a token answers to that label (nothing is ever wiped),
-    /// [`TokenError::NotPresent`] where there is no empty token, [`TokenError::Mismatch`] where there are several,
-    /// [`TokenError::PinUnfit`] or [`TokenError::Failed`].
-    fn init_token(&self, which: &TokenKind, so_pin: &Secret, pin: &Secret) -> Result<(), TokenError>;
+    /// [`TokenError::AlreadyInitialised`] where a token answers to that label, or nothing is the factory's any more
+    /// (nothing is ever wiped), [`TokenError::NotPresent`] where there is no empty token, [`TokenError::Mismatch`] where
+    /// there are several, [`TokenError::PinUnfit`] or [`TokenError::Failed`].
+    fn init_token(&self, which: &TokenKind, so_pin: Option<&Secret>, pin: &Secret) -> Result<(), TokenError>;
 }
 
 /// One open token, owned by the helper's one thread; blocking.
@@ -72,6 +74,11 @@ pub trait Token {
 
     /// Whether private keys can be used now.
     fn logged_in(&self) -> bool;
+
+    /// What still is as the factory sets it, where the token says so.
+    fn factory(&self) -> Option<Vec<Credential>> {
+        None
+    }
 
     /// Its usable keys. Before a login a token shows what it calls public.
     ///

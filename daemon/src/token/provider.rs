@@ -32,7 +32,7 @@ impl TokenProvider for AnyProvider {
         self.of(which)?.open(which)
     }
 
-    fn init_token(&self, which: &TokenKind, so_pin: &Secret, pin: &Secret) -> Result<(), TokenError> {
+    fn init_token(&self, which: &TokenKind, so_pin: Option<&Secret>, pin: &Secret) -> Result<(), TokenError> {
         self.of(which)?.init_token(which, so_pin, pin)
     }
 }

@@ -15,6 +15,9 @@ pub struct TokenState {
     pub tries_left: Option<u32>,
     /// Whether its private keys can be used now.
     pub logged_in: bool,
+    /// What still is as the factory sets it for every token of its kind; `None`: the token does not say.
+    #[serde(default)]
+    pub factory: Option<Vec<Credential>>,
 }
 
 impl TokenState {
@@ -27,13 +30,14 @@ impl TokenState {
     /// A token that does not answer, for the reason in `presence`.
     #[must_use]
     pub fn without_token(presence: Presence) -> Self {
-        Self { presence, info: None, pin: PinState::Unknown, tries_left: None, logged_in: false }
+        Self { presence, info: None, pin: PinState::Unknown, tries_left: None, logged_in: false, factory: None }
     }
 
     /// A token that is there.
     #[must_use]
     pub fn present(info: TokenInfo, pin: PinState, logged_in: bool) -> Self {
-        Self { presence: Presence::Present, info: Some(info), pin, tries_left: pin.tries_left(), logged_in }
+        let (presence, tries_left) = (Presence::Present, pin.tries_left());
+        Self { presence, info: Some(info), pin, tries_left, logged_in, factory: None }
     }
 }
 
@@ -66,6 +70,47 @@ pub struct TokenInfo {
     pub model: String,
     /// Firmware version, `major.minor`.
     pub firmware: String,
+}
+
+/// What opens a token, or changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credential {
+    /// Lets keys be used.
+    Pin,
+    /// Sets a new PIN.
+    Puk,
+    /// Lets keys be made and overwritten.
+    ManagementKey,
+}
+
+impl Credential {
+    /// Its stable word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pin => "pin",
+            Self::Puk => "puk",
+            Self::ManagementKey => "management-key",
+        }
+    }
+
+    /// Some of them in a sentence.
+    #[must_use]
+    pub fn words(some: &[Self]) -> String {
+        let name = |one: &Self| match one {
+            Self::Pin => "PIN",
+            Self::Puk => "PUK",
+            Self::ManagementKey => "management key",
+        };
+        match some {
+            [] => String::new(),
+            [one] => name(one).to_owned(),
+            [before @ .., last] => {
+                format!("{} and {}", before.iter().map(name).collect::<Vec<_>>().join(", "), name(last))
+            }
+        }
+    }
 }
 
 /// How the user PIN of a token stands (PKCS#11 v2.40 base, section 3.2, token flags).

@@ -100,7 +100,18 @@ impl App {
         super::open_vault(self, way.way.clone(), answer).await.map_err(super::ways::passphrase_error)
     }
 
-    pub(super) async fn hold<'a>(&'a self, name: &str, intent: &str) -> Result<Held<'a>, UnlockError> {
+    /// Refuses a token that is known to be as it left the factory, before anybody is asked for its PIN. Whoever makes a
+    /// key there looks again.
+    pub(crate) fn wants_ready(&self, name: &str) -> Result<(), UnlockError> {
+        match self.token(name)?.handle.state().factory {
+            Some(which) if !which.is_empty() => {
+                Err(UnlockError::Token { name: name.to_owned(), error: TokenError::FactoryValues { which } })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn hold<'a>(&'a self, name: &str, intent: &str) -> Result<Held<'a>, UnlockError> {
         let seat = self.road().seat(name).map_err(UnlockError::Busy)?;
         seat.take(intent).await.map_err(UnlockError::Busy)
     }
@@ -226,7 +237,7 @@ async fn cost_nothing(slot: &TokenSlot, source: &str) -> bool {
 }
 
 /// Waits until the token is there.
-pub(super) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState, UnlockError> {
+pub(crate) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState, UnlockError> {
     let refuse = |error| UnlockError::Token { name: slot.entry.name.clone(), error };
     let mut state = slot.handle.refresh().await;
     if matches!(state.presence, Presence::Absent | Presence::Opening) {
@@ -260,7 +271,7 @@ pub(super) async fn present(slot: &TokenSlot, desk: &Desk) -> Result<TokenState,
     }
 }
 
-pub(super) fn serial(state: &TokenState) -> String {
+pub(crate) fn serial(state: &TokenState) -> String {
     state.info.as_ref().map(|info| info.serial.clone()).unwrap_or_default()
 }
 

@@ -104,6 +104,7 @@ impl App {
         }
         let passphrase = match token {
             Some(name) => {
+                self.wants_ready(name)?;
                 self.login(name, desk, "make the vault").await?;
                 None
             }
@@ -143,6 +144,7 @@ impl App {
         if !self.vault().is_open() {
             return Err(VaultError::Locked.into());
         }
+        self.wants_ready(name)?;
         let intent = "add a way to open the vault";
         self.login(name, desk, intent).await?;
         let record = self.wrap_to_token(name, desk, intent).await?;

@@ -143,6 +143,12 @@ impl Management {
         Ok(())
     }
 
+    /// A random one of the same kind.
+    pub(super) fn renew(&mut self) -> Vec<u8> {
+        self.key = random(self.algorithm.key_length());
+        self.key.clone()
+    }
+
     /// GET METADATA.
     pub(super) fn metadata(&self) -> Vec<u8> {
         let default = u8::from(self.key == DEFAULT_MANAGEMENT_KEY);

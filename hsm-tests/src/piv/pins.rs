@@ -90,6 +90,15 @@ fn filled_up(text: &str) -> [u8; 8] {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NewValue([u8; 8]);
 
+impl NewValue {
+    /// What somebody types.
+    pub(super) fn of(text: &str) -> Self {
+        let mut value = [0xff; 8];
+        value[..text.len()].copy_from_slice(text.as_bytes());
+        Self::try_from(&value[..]).expect("six to eight characters")
+    }
+}
+
 impl TryFrom<&[u8]> for NewValue {
     type Error = Status;
 

@@ -24,9 +24,6 @@ pub(crate) trait Rig {
     /// Whether it says that a wrong PIN was tried.
     const SAYS_LOW: bool;
 
-    /// Whether `init_token` makes it ready. One that it does not is ready, and its PIN is [`PIN`].
-    const IS_MADE_READY: bool;
-
     /// A place for tokens, with one empty slot.
     fn empty() -> Self;
     /// The description of a token by its label, and by its serial number where it has one beside.
@@ -72,9 +69,8 @@ impl<R: Rig> Bench<R> {
     /// A token made ready by `init_token`, not logged in.
     pub(crate) async fn initialised() -> Self {
         let bench = Self::empty();
-        if R::IS_MADE_READY {
-            bench.token.init_token(&bench.secret(SO_PIN), &bench.secret(PIN)).await.expect("a new token");
-        }
+        let (so_pin, pin) = (bench.secret(SO_PIN), bench.secret(PIN));
+        bench.token.init_token(Some(&so_pin), &pin).await.expect("a new token");
         bench
     }
 

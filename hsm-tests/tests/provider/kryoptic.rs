@@ -17,7 +17,6 @@ impl Rig for Kryoptic {
     const METHOD: UnwrapMethod = UnwrapMethod::Ecdh;
     const TAKES_KEYS: bool = true;
     const SAYS_LOW: bool = false;
-    const IS_MADE_READY: bool = true;
 
     fn empty() -> Self {
         Self(Place::new())

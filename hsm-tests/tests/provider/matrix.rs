@@ -251,6 +251,7 @@ fn fits(job: Job, call: &str, code: u64, answer: &Result<(), TokenError>) -> boo
             | TokenError::Unreachable { .. }
             | TokenError::Busy
             | TokenError::AlreadyInitialised
+            | TokenError::FactoryValues { .. }
             | TokenError::PinUnfit { .. }
             | TokenError::NoLockedMemory
             | TokenError::Mismatch { .. },

@@ -180,7 +180,7 @@ async fn the_making_of_a_token_that_broke_off_is_finished_by_the_next_try() {
     ] {
         let at = Shimmed::empty();
         at.order(fault);
-        let broken = at.token.init_token(&at.secret(SO_PIN), &at.secret(PIN)).await.unwrap_err();
+        let broken = at.token.init_token(Some(&at.secret(SO_PIN)), &at.secret(PIN)).await.unwrap_err();
         assert!(
             matches!(broken, TokenError::Failed { .. } | TokenError::HelperEnded { .. }),
             "{fault}: {broken:?}"
@@ -188,14 +188,14 @@ async fn the_making_of_a_token_that_broke_off_is_finished_by_the_next_try() {
         at.order("");
         until(&at.token, PATIENCE, |state| state.pin == PinState::NotSet).await;
         assert_eq!(at.login().await, Err(TokenError::PinNotSet), "{fault}");
-        let wrong = at.token.init_token(&at.secret("00000000"), &at.secret(PIN)).await;
+        let wrong = at.token.init_token(Some(&at.secret("00000000")), &at.secret(PIN)).await;
         assert_eq!(wrong, Err(TokenError::WrongPin { tries_left: None }), "{fault}");
         at.token
-            .init_token(&at.secret(SO_PIN), &at.secret(PIN))
+            .init_token(Some(&at.secret(SO_PIN)), &at.secret(PIN))
             .await
             .unwrap_or_else(|error| panic!("{fault}: {error}"));
         at.login().await.unwrap();
-        let again = at.token.init_token(&at.secret(SO_PIN), &at.secret(PIN)).await;
+        let again = at.token.init_token(Some(&at.secret(SO_PIN)), &at.secret(PIN)).await;
         assert_eq!(again, Err(TokenError::AlreadyInitialised), "{fault}");
     }
 }

@@ -11,7 +11,6 @@ impl Rig for SoftHsm {
     const METHOD: UnwrapMethod = UnwrapMethod::Ecdh;
     const TAKES_KEYS: bool = true;
     const SAYS_LOW: bool = true;
-    const IS_MADE_READY: bool = true;
 
     fn empty() -> Self {
         Self::empty()

@@ -201,7 +201,7 @@ pub(crate) async fn a_token_is_never_initialised_twice<R: Rig>() {
     let bench = Bench::<R>::logged_in().await;
     let key = bench.token.generate_root("root").await.unwrap();
 
-    let refused = bench.token.init_token(&bench.secret(SO_PIN), &bench.secret("111111")).await;
+    let refused = bench.token.init_token(Some(&bench.secret(SO_PIN)), &bench.secret("111111")).await;
 
     assert_eq!(refused.unwrap_err(), TokenError::AlreadyInitialised);
     bench.token.login(&bench.secret(PIN)).await.unwrap();

@@ -11,7 +11,6 @@ impl Rig for SwTpm {
     const METHOD: UnwrapMethod = UnwrapMethod::RsaOaep;
     const TAKES_KEYS: bool = false;
     const SAYS_LOW: bool = false;
-    const IS_MADE_READY: bool = true;
 
     fn empty() -> Self {
         Self::start()

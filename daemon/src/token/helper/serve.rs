@@ -85,7 +85,7 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
             Request::InitToken => {
                 self.token = None;
                 let kind = self.kind.as_ref().ok_or_else(|| misuse("no token was named"))?;
-                self.provider.init_token(kind, &secret(first)?, &secret(second)?)?;
+                self.provider.init_token(kind, first.as_ref(), &secret(second)?)?;
                 self.open().map(|_| (Answer::Done, None))
             }
             Request::Keys => {
@@ -168,7 +168,7 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
     fn state(&self) -> Option<TokenState> {
         let token = self.token.as_ref()?;
         let state = TokenState::present(token.info().clone(), token.pin_state(), token.logged_in());
-        Some(TokenState { tries_left: token.tries_left(), ..state })
+        Some(TokenState { tries_left: token.tries_left(), factory: token.factory(), ..state })
     }
 
     fn answer(&mut self, number: u32, reply: &Reply, secret: Option<Secret>) -> std::io::Result<()> {

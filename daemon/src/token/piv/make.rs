@@ -32,7 +32,7 @@ impl PivToken {
 
     /// The key that opens the vault. The card has one place for such; what was made there before is as good.
     pub(super) fn make_unwrap_key(&mut self) -> Result<TokenKey, TokenError> {
-        self.wants_login()?;
+        self.wants_to_be_ready()?;
         let slot = Slot::UNWRAP;
         let key = match self.is_free(slot)? {
             true => self.make_in(slot, UnwrapMethod::Ecdh.label(), KeyPolicy::PIN_ONCE)?,
@@ -114,7 +114,7 @@ impl PivToken {
 
     /// The next slot for a key that signs.
     fn free_slot(&mut self) -> Result<Slot, TokenError> {
-        self.wants_login()?;
+        self.wants_to_be_ready()?;
         for slot in Slot::signing() {
             if self.is_free(slot)? {
                 return Ok(slot);
@@ -144,12 +144,12 @@ impl PivToken {
         })
     }
 
-    fn wants_login(&self) -> Result<(), TokenError> {
+    pub(super) fn wants_login(&self) -> Result<(), TokenError> {
         (self.login != Login::Out).then_some(()).ok_or(TokenError::NotLoggedIn)
     }
 
     /// Shows the card its management key: the one that it keeps behind the PIN, or the one that every card has at first.
-    fn authenticate(&mut self) -> Result<(), TokenError> {
+    pub(super) fn authenticate(&mut self) -> Result<(), TokenError> {
         self.wants_login()?;
         let _quiet = Quiet::start();
         let shown = show_management_key(self.card()?);
@@ -164,7 +164,7 @@ impl PivToken {
     }
 
     /// The error of a call that is not repeated; a connection that is lost takes the login with it.
-    fn gone(&mut self, call: &str, error: Error) -> TokenError {
+    pub(super) fn gone(&mut self, call: &str, error: Error) -> TokenError {
         if is_lost(&error) {
             self.forget();
         }
@@ -173,16 +173,17 @@ impl PivToken {
 }
 
 fn show_management_key(card: &mut YubiKey) -> yubikey::Result<()> {
-    let key = match MgmKey::get_protected(card) {
-        Ok(key) => key,
-        Err(error) if is_lost(&error) => return Err(error),
-        Err(_) => {
-            let told = metadata(card, SlotId::Management(ManagementSlotId::Management));
-            if told.is_ok_and(|told| told.default == Some(false)) {
-                return Err(Error::AuthenticationError);
-            }
-            MgmKey::get_default(card)?
-        }
+    let told = metadata(card, SlotId::Management(ManagementSlotId::Management));
+    let is_default = told.ok().and_then(|told| told.default);
+    let key = match is_default {
+        // What is kept behind the PIN was to become the key, and has not.
+        Some(true) => MgmKey::get_default(card)?,
+        said => match MgmKey::get_protected(card) {
+            Ok(key) => key,
+            Err(error) if is_lost(&error) => return Err(error),
+            Err(_) if said == Some(false) => return Err(Error::AuthenticationError),
+            Err(_) => MgmKey::get_default(card)?,
+        },
     };
     card.authenticate(&key)
 }

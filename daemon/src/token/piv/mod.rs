@@ -9,6 +9,7 @@ mod fault;
 mod holder;
 mod login;
 mod make;
+mod ready;
 mod readers;
 mod slot;
 mod work;
@@ -22,7 +23,7 @@ use yubikey::{Version, YubiKey};
 
 use super::provider::another_kind;
 use super::{
-    KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
+    Credential, KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
     TokenKind, TokenProvider,
 };
 use fault::{is_lost, refused};
@@ -45,9 +46,9 @@ impl TokenProvider for PivProvider {
         Ok(Box::new(PivToken::open(*serial, Rc::clone(&self.readers))?))
     }
 
-    fn init_token(&self, _: &TokenKind, _: &Secret, _: &Secret) -> Result<(), TokenError> {
-        let what = "be made ready by this version: set PIN, PUK and management key with Yubico's own tools";
-        Err(TokenError::NotSupported { what: what.to_owned() })
+    fn init_token(&self, which: &TokenKind, puk: Option<&Secret>, pin: &Secret) -> Result<(), TokenError> {
+        let TokenKind::Yubikey { serial } = which else { return Err(another_kind(which)) };
+        PivToken::open(*serial, Rc::clone(&self.readers))?.make_ready(puk, pin)
     }
 }
 
@@ -61,6 +62,8 @@ pub(super) struct PivToken {
     version: Version,
     login: Login,
     tries: Tries,
+    /// What still is as the factory sets it.
+    factory: Option<Vec<Credential>>,
     /// What was found in slots since the connection was made.
     seen: HashMap<Slot, Content>,
 }
@@ -77,8 +80,10 @@ impl PivToken {
             firmware: version.to_string(),
         };
         let (login, tries, seen) = (Login::Out, Tries::default(), HashMap::new());
-        let mut token = Self { serial, readers, card: Some(card), info, version, login, tries, seen };
+        let (card, factory) = (Some(card), None);
+        let mut token = Self { serial, readers, card, info, version, login, tries, factory, seen };
         token.count_tries()?;
+        token.look_for_factory_values()?;
         Ok(token)
     }
 
@@ -148,6 +153,10 @@ impl Token for PivToken {
 
     fn logged_in(&self) -> bool {
         self.login != Login::Out
+    }
+
+    fn factory(&self) -> Option<Vec<Credential>> {
+        self.factory.clone()
     }
 
     fn keys(&mut self) -> Result<Vec<TokenKey>, TokenError> {

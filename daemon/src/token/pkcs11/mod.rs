@@ -76,8 +76,10 @@ impl TokenProvider for Pkcs11Provider {
         }
     }
 
-    fn init_token(&self, which: &TokenKind, so_pin: &Secret, pin: &Secret) -> Result<(), TokenError> {
+    fn init_token(&self, which: &TokenKind, so_pin: Option<&Secret>, pin: &Secret) -> Result<(), TokenError> {
         let TokenKind::Pkcs11 { module, .. } = which else { return Err(another_kind(which)) };
+        let why = || TokenError::PinUnfit { why: "a security officer's PIN is wanted too".to_owned() };
+        let so_pin = so_pin.ok_or_else(why)?;
         let context = self.initialised(module)?;
         let made = open::init_token(&context, which, so_pin, pin);
         finalise(context);
