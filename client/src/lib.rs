@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod attestation;
 pub mod checked;
 pub mod cmd;
 pub mod config;

@@ -180,6 +180,16 @@ impl PivCard {
         self
     }
 
+    /// A new one that somebody has given a PIN, and nothing else.
+    ///
+    /// # Panics
+    /// When it cannot be one.
+    #[must_use]
+    pub fn with_pin(mut self, pin: &str) -> Self {
+        self.pin.set(NewValue::of(pin));
+        self
+    }
+
     /// A hand on it, for when somebody else has it.
     #[must_use]
     pub fn controls(&self) -> Controls {
@@ -208,6 +218,33 @@ impl PivCard {
     #[must_use]
     pub fn secret_in(&self, slot: u8) -> Option<[u8; 32]> {
         self.keys.get(&Slot::try_from(slot).ok()?).map(Key::secret)
+    }
+
+    /// Whether these are its PIN and its PUK. Costs no try.
+    #[must_use]
+    pub fn opens_with(&self, pin: &str, puk: &str) -> bool {
+        self.pin.is(NewValue::of(pin)) && self.puk.is(NewValue::of(puk))
+    }
+
+    /// The number of its management key's algorithm, and the key.
+    #[must_use]
+    pub fn management_key(&self) -> (u8, &[u8]) {
+        self.management.key()
+    }
+
+    /// Somebody makes a key in that slot; its public point.
+    ///
+    /// # Panics
+    /// When there is no such slot.
+    pub fn put_a_key_into(&mut self, slot: u8) -> [u8; 65] {
+        let slot = Slot::try_from(slot).expect("a slot");
+        self.keys.entry(slot).insert_entry(Key::of_the_factory()).get().point()
+    }
+
+    /// The public point of the key in that slot.
+    #[must_use]
+    pub fn key_in(&self, slot: u8) -> Option<[u8; 65]> {
+        Some(self.keys.get(&Slot::try_from(slot).ok()?)?.point())
     }
 
     /// Power on, power off or reset: nobody is logged in, nothing is selected.

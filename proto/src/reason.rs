@@ -115,6 +115,8 @@ reasons! {
     SignatureInvalid = "SIGNATURE_INVALID", Unknown, 1;
     /// Client: bytes do not have the digest that was signed for them.
     HashMismatch = "HASH_MISMATCH", Unknown, 1;
+    /// Client: nothing proves that a key was made on the token, and that the token is a real one.
+    NotAttested = "NOT_ATTESTED", Unknown, 1;
     /// Client: a document is not in the form that it must have.
     TrustDataInvalid = "TRUST_DATA_INVALID", Unknown, 1;
     /// Client: somebody else published first, again and again.

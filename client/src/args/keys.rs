@@ -39,6 +39,20 @@ pub enum TokenCommand {
         /// The token's name in the daemon's configuration
         name: String,
     },
+    /// What a YubiKey proves about a key on it: made there or imported, by which YubiKey, with which policies
+    Attest {
+        /// The token's name in the daemon's configuration
+        name: String,
+        /// A key's id, a unique beginning of it, or a slot such as 9c; none: all its keys
+        #[arg(value_name = "KEY|SLOT")]
+        key: Option<String>,
+        /// Certificates to trust, PEM [default: attestation-ca.pem beside touchmark.toml]
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// Write the certificates that the token sent into this folder
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Make a token ready: PINs of its own (a YubiKey's PUK and management key too). Keys on it stay
     Init {
         /// The token's name in the daemon's configuration

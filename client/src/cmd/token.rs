@@ -1,4 +1,6 @@
 //! `token ...`: tokens and their keys.
+mod attest;
+
 use serde_json::{Value, json};
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
@@ -20,6 +22,7 @@ pub async fn run(ctx: &Ctx, args: TokenArgs) -> Result<(), Error> {
     match args.command {
         TokenCommand::Ls => list(ctx).await,
         TokenCommand::Info { name } => info(ctx, &name).await,
+        TokenCommand::Attest { name, key, ca, out } => attest::run(ctx, &name, key.as_deref(), ca, out).await,
         TokenCommand::Init { name, pin } => init(ctx, name, &pin).await,
     }
 }
@@ -48,14 +51,7 @@ async fn list(ctx: &Ctx) -> Result<(), Error> {
 
 async fn info(ctx: &Ctx, name: &str) -> Result<(), Error> {
     let tokens = tokens(ctx).await?;
-    let token = tokens.iter().find(|token| token.name == name).ok_or_else(|| {
-        let names = tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>().join(", ");
-        Error::new(
-            Reason::TokenUnknown,
-            format!("no token is named \"{}\"; there are: {}", shown(name), shown(&names)),
-        )
-        .hint("touchmark token ls")
-    })?;
+    let token = find(&tokens, name)?;
     let model = [&token.manufacturer, &token.model, &token.firmware];
     let mut lines = vec![
         in_words(token),
@@ -85,6 +81,17 @@ async fn init(ctx: &Ctx, name: String, pin: &PinArgs) -> Result<(), Error> {
 async fn tokens(ctx: &Ctx) -> Result<Vec<v1::Token>, Error> {
     let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
     Ok(daemon.tokens().list(v1::ListTokensRequest {}).await.map_err(failure)?.into_inner().tokens)
+}
+
+fn find<'a>(tokens: &'a [v1::Token], name: &str) -> Result<&'a v1::Token, Error> {
+    tokens.iter().find(|token| token.name == name).ok_or_else(|| {
+        let names = tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>().join(", ");
+        Error::new(
+            Reason::TokenUnknown,
+            format!("no token is named \"{}\"; there are: {}", shown(name), shown(&names)),
+        )
+        .hint("touchmark token ls")
+    })
 }
 
 /// A token in one line.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
+use touchmark_proto::convert::{self, FieldError};
 use touchmark_proto::reason::{Reason, Refusal};
 use touchmark_proto::v1;
 use touchmark_proto::v1::token_event::Event as Out;
@@ -14,7 +15,8 @@ use crate::app::{App, TokenSlot};
 use crate::audit::Event;
 use crate::policy::{Action, Decision};
 use crate::rpc::call::Call;
-use crate::token::{Credential, TokenError, TokenKind};
+use crate::store::keys::Place;
+use crate::token::{Credential, MadeWhere, TokenError, TokenKind};
 use crate::unlock::login::{present, serial};
 use crate::vault::SecretBuf;
 
@@ -54,9 +56,8 @@ impl v1::tokens_server::Tokens for Service {
         request: Request<v1::AttestRequest>,
     ) -> Result<Response<v1::AttestResponse>, Status> {
         let call = Call::of(&request)?;
-        let refusal =
-            Refusal::new(Reason::TokenFailed, "no token gives attestation certificates in this version");
-        Err(self.0.refused(&call, refusal))
+        let answer = self.0.attest(&call, request.into_inner()).await;
+        answer.map(Response::new).map_err(|refusal| self.0.refused(&call, refusal))
     }
 }
 
@@ -84,6 +85,45 @@ impl App {
         let uid = desk.call().caller.uid;
         self.record(Event::TokenInitialised { uid, token: name.to_owned(), serial }).await?;
         Ok(token_message(&slot))
+    }
+}
+
+impl App {
+    /// Certificates of a token are for everybody who sees the token: they are asked for to be shown around.
+    async fn attest(&self, call: &Call, request: v1::AttestRequest) -> Result<v1::AttestResponse, Refusal> {
+        let (name, id) = if request.key_id.is_empty() {
+            let slot = u8::try_from(request.slot).ok().filter(|slot| *slot != 0);
+            let slot = slot.ok_or_else(|| FieldError::new("slot", "is no slot, and there is no key_id"))?;
+            (request.token, vec![slot])
+        } else {
+            let wanted = convert::key_id("key_id", &request.key_id)?;
+            let keys = self.store().read(|view| view.keys()).await?;
+            let places = keys.into_iter().filter(|key| key.id == wanted).map(|key| key.place);
+            let on_token = places.filter_map(|place| match place {
+                Place::Token { token, key, .. } => Some((token, key.id)),
+                Place::Vault { .. } => None,
+            });
+            let here = |found: &(String, Vec<u8>)| request.token.is_empty() || found.0 == request.token;
+            on_token.into_iter().find(here).ok_or_else(|| {
+                let why = format!("there is no key {wanted} on token `{}`", request.token);
+                Refusal::new(Reason::KeyUnknown, why).hint("touchmark key ls")
+            })?
+        };
+        let slot = self.token(&name)?;
+        let _turn = slot.turn.lock().await;
+        let told = slot.handle.attest(&id).await.map_err(|error| of_token(&name, error))?;
+        tracing::debug!(id = %call.id, token = name, "attested");
+        Ok(v1::AttestResponse {
+            certificates: told.certificates,
+            slot: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            made: match told.made {
+                MadeWhere::Here => "here",
+                MadeWhere::Elsewhere => "elsewhere",
+            }
+            .to_owned(),
+            serial: slot.entry.kind.serial().unwrap_or_default(),
+            token: name,
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use touchmark_tuf::{EcdsaSignature, KeyId, PublicKey, Sha256Digest};
 
 use super::message::{self, Answer, Request, WireBox};
 use super::{
-    KeyPolicy, KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenKind, TokenState,
+    Attestation, KeyPolicy, KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenKind, TokenState,
     TouchPolicy, UnwrapMethod, Usage,
 };
 use crate::vault::{Locked, SecretBuf};
@@ -343,6 +343,18 @@ impl TokenHandle {
         let made = self.make(request, [Some(self.copy(scalar)?), None]).await;
         self.stop_helper().await;
         made
+    }
+
+    /// What the token itself says about the key with this id. Asks for no PIN.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyNotFound`], [`TokenError::NotSupported`], and all that concerns the token.
+    pub async fn attest(&self, id: &[u8]) -> Result<Attestation, TokenError> {
+        let request = Request::Attest { id: super::hex::Hex(id.to_vec()) };
+        match self.call(request, [None, None], self.limits.call, ("", None)).await? {
+            Finished { answer: Answer::Attestation(attestation), .. } => Ok(attestation),
+            _ => Err(unexpected()),
+        }
     }
 
     /// Removes both halves of a key.

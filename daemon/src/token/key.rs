@@ -103,6 +103,26 @@ impl fmt::Display for TouchPolicy {
     }
 }
 
+/// Where a key was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MadeWhere {
+    /// On the token.
+    Here,
+    /// Somewhere else.
+    Elsewhere,
+}
+
+/// What a token says about a key on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attestation {
+    /// Without a signature: anybody between can change it.
+    pub made: MadeWhere,
+    /// X.509 in DER: that of the key, and that of who signed it. None for a key that was made elsewhere.
+    pub certificates: Vec<Vec<u8>>,
+}
+
 /// What a key on a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use touchmark_tuf::{EcdsaSignature, PublicKey, Sha256Digest};
 
 use super::hex::Hex;
-use super::{KeyPolicy, KeyRef, TokenBox, TokenError, TokenKey, TokenKind, TokenState, Usage};
+use super::{Attestation, KeyPolicy, KeyRef, TokenBox, TokenError, TokenKey, TokenKind, TokenState, Usage};
 
 /// What the daemon asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub(super) enum Request {
     GenerateUnwrap,
     /// The first secret is the scalar.
     Import { label: String, public: Hex, policy: KeyPolicy },
+    /// What does the token say about the key with this id?
+    Attest { id: Hex },
     /// Remove a key.
     Delete { key: WireKeyRef },
     /// The first secret, if any, is the security officer's PIN, the second the user PIN.
@@ -64,6 +66,8 @@ pub(super) enum Answer {
     Signature(Hex),
     /// The first secret of the frame.
     Secret,
+    /// Where a key was made.
+    Attestation(Attestation),
 }
 
 /// A [`KeyRef`] on the wire; the public key as `SubjectPublicKeyInfo`.

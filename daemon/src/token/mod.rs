@@ -33,7 +33,7 @@ mod trial;
 pub use config::{Limits, TokenConfig, TokenKind};
 pub use error::TokenError;
 pub use handle::{HelperProgram, OnOrphan, Orphan, TokenHandle};
-pub use key::{KeyPolicy, KeyRef, PinPolicy, TokenBox, TokenKey, TouchPolicy, UnwrapMethod, Usage};
+pub use key::{Attestation, KeyPolicy, MadeWhere, KeyRef, PinPolicy, TokenBox, TokenKey, TouchPolicy, UnwrapMethod, Usage};
 pub use secret::Secret;
 pub use state::{Credential, PinState, Presence, TokenInfo, TokenState};
 
@@ -147,6 +147,14 @@ pub trait Provision: Token {
         public: &PublicKey,
         policy: KeyPolicy,
     ) -> Result<TokenKey, TokenError>;
+
+    /// What the token itself says about the key with this id ([`KeyRef::id`]). Asks for no PIN.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyNotFound`], [`TokenError::NotSupported`].
+    fn attest(&mut self, _id: &[u8]) -> Result<Attestation, TokenError> {
+        Err(TokenError::NotSupported { what: "attest its keys".to_owned() })
+    }
 
     /// Removes both halves of a key.
     ///

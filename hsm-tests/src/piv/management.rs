@@ -143,6 +143,11 @@ impl Management {
         Ok(())
     }
 
+    /// What it is for, and what it is.
+    pub(super) fn key(&self) -> (u8, &[u8]) {
+        (self.algorithm as u8, &self.key)
+    }
+
     /// A random one of the same kind.
     pub(super) fn renew(&mut self) -> Vec<u8> {
         self.key = random(self.algorithm.key_length());

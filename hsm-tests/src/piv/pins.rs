@@ -31,11 +31,6 @@ impl Reference {
         Self { value, default: value, most: TRIES, left: TRIES }
     }
 
-    /// Another value.
-    pub(super) fn choose(&mut self, value: &str) {
-        self.value = filled_up(value);
-    }
-
     /// Compares, and counts.
     pub(super) fn check(&mut self, given: &[u8]) -> Result<(), Status> {
         if self.left == 0 {
@@ -60,6 +55,10 @@ impl Reference {
 
     pub(super) fn left(&self) -> u8 {
         self.left
+    }
+
+    pub(super) fn is(&self, value: NewValue) -> bool {
+        self.value == value.0
     }
 
     /// Another value, and all tries again.

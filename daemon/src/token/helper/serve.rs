@@ -53,7 +53,7 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
     fn one(&mut self, incoming: Incoming) -> (Reply, Option<Secret>) {
         let says_state = !matches!(
             incoming.request,
-            Request::Sign { .. } | Request::Unwrap { .. } | Request::Keys | Request::Policy { .. }
+            Request::Sign { .. } | Request::Unwrap { .. } | Request::Keys | Request::Policy { .. } | Request::Attest { .. }
         );
         let outcome = self.dispatch(incoming);
         let state = match &outcome {
@@ -124,6 +124,7 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
                 let public = message::public_key(&public)?;
                 one_key(&self.open()?.import(&label, &secret(first)?, &public, policy)?)
             }
+            Request::Attest { id } => Ok((Answer::Attestation(self.open()?.attest(&id.0)?), None)),
             Request::Delete { key } => {
                 let key = self.key(key)?;
                 self.open()?.delete(&key).map(done)

@@ -56,13 +56,17 @@ pub(super) fn write(card: &mut YubiKey, slot: Slot, label: &str, public: &Public
     Certificate::from_bytes(made)?.write(card, slot.piv(), CertInfo::Uncompressed)
 }
 
-/// Reads the object of a certificate slot.
-pub(super) fn parse(object: &[u8]) -> Option<Found> {
+/// The certificate in the object of a certificate slot.
+pub(super) fn der(object: &[u8]) -> Option<&[u8]> {
     let (certificate, rest) = tlv(object, TAG_CERTIFICATE)?;
     // Compressed ones are other people's.
-    if tlv(rest, TAG_INFO).is_some_and(|(info, _)| info.iter().any(|bit| *bit != 0)) {
-        return None;
-    }
+    let compressed = tlv(rest, TAG_INFO).is_some_and(|(info, _)| info.iter().any(|bit| *bit != 0));
+    (!compressed).then_some(certificate)
+}
+
+/// Reads the object of a certificate slot.
+pub(super) fn parse(object: &[u8]) -> Option<Found> {
+    let certificate = der(object)?;
     let certificate = Certificate::from_bytes(certificate.to_vec()).ok()?;
     let point = certificate.subject_pki().subject_public_key.raw_bytes().try_into().ok()?;
     let subject = certificate.cert.tbs_certificate().subject();

@@ -4,6 +4,7 @@
 //! whoever is found in its reader gets no PIN. The connection is shared with other programs, which may reset the card or
 //! end its login at any time; that costs a login and nothing else.
 
+mod attest;
 mod certificate;
 mod fault;
 mod holder;
@@ -23,7 +24,7 @@ use yubikey::{Version, YubiKey};
 
 use super::provider::another_kind;
 use super::{
-    Credential, KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
+    Attestation, Credential, KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
     TokenKind, TokenProvider,
 };
 use fault::{is_lost, refused};
@@ -208,6 +209,10 @@ impl Provision for PivToken {
         policy: KeyPolicy,
     ) -> Result<TokenKey, TokenError> {
         self.take_key(label, scalar, public, policy)
+    }
+
+    fn attest(&mut self, id: &[u8]) -> Result<Attestation, TokenError> {
+        self.attest_key(id)
     }
 
     fn delete(&mut self, key: &KeyRef) -> Result<(), TokenError> {

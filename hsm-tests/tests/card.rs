@@ -1,0 +1,92 @@
+//! What a person does with a YubiKey before and beside signing: makes it ready, has it attest its keys, brings a key onto
+//! it, asks what is wrong. The shipped daemon and client, and a virtual card behind the real pcscd.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "card/init.rs"]
+mod init;
+
+use std::time::{Duration, Instant};
+
+use hsm_tests::cli::Cli;
+use hsm_tests::cli::tool;
+use hsm_tests::daemon::Daemon;
+use hsm_tests::home::Home;
+use hsm_tests::pcscd::{NOBODYS, Pcscd};
+use hsm_tests::piv::{Controls, PivCard};
+use serde_json::Value;
+
+const SERIAL: u32 = 12_345_678;
+/// What the person chooses.
+const PIN: &str = "648219";
+const PUK: &str = "99887766";
+
+/// A daemon that knows one YubiKey, "5c", and a card in the first reader.
+struct World {
+    home: Home,
+    #[expect(dead_code, reason = "ends with the world")]
+    daemon: Daemon,
+    pcscd: Pcscd,
+}
+
+impl World {
+    fn with(card: PivCard) -> Self {
+        Self::at(Pcscd::with_card(NOBODYS, card))
+    }
+
+    fn at(pcscd: Pcscd) -> Self {
+        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
+        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
+            format!(
+                "socket = {socket:?}\nstate = {state:?}\n\
+                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
+                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
+                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
+                state = folder.join("state"),
+                me = me.trim(),
+            )
+        });
+        let mut home = Home::new();
+        home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
+        let world = Self { home, daemon, pcscd };
+        world.card().forget();
+        world
+    }
+
+    /// With JSON on stdout.
+    fn touchmark(&self, args: &[&str]) -> Cli {
+        self.home.touchmark().args(["--format", "json"]).args(args)
+    }
+
+    /// With one secret a line.
+    fn typed(&self, args: &[&str], secrets: &[&str]) -> Cli {
+        let lines: String = secrets.iter().map(|secret| format!("{secret}\n")).collect();
+        self.touchmark(args).arg("--pin-stdin").stdin(lines)
+    }
+
+    fn card(&self) -> Controls {
+        self.pcscd.reader().controls()
+    }
+
+    fn token(&self) -> Value {
+        self.touchmark(&["token", "info", "5c"]).ok().json()["token"].clone()
+    }
+
+    /// The token, once it is in this state.
+    fn token_that_is(&self, presence: &str) -> Value {
+        let since = Instant::now();
+        loop {
+            let token = self.token();
+            if token["presence"] == presence {
+                return token;
+            }
+            assert!(since.elapsed() < Duration::from_secs(30), "not {presence}: {token}");
+        }
+    }
+
+    /// What still is the factory's.
+    fn factory_values(&self) -> Vec<String> {
+        let token = self.token_that_is("present");
+        token["factory_values"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().into()).collect()
+    }
+}
