@@ -226,7 +226,14 @@ fn read_key(certificate: &Certificate, root: Root) -> Result<Attested, Attestati
         3 => "cached",
         _ => return Err(malformed("the touch policy")),
     };
-    Ok(Attested { public, serial, firmware: format!("{major}.{minor}.{patch}"), pin_policy, touch_policy, root })
+    Ok(Attested {
+        public,
+        serial,
+        firmware: format!("{major}.{minor}.{patch}"),
+        pin_policy,
+        touch_policy,
+        root,
+    })
 }
 
 /// A number of at most four bytes.

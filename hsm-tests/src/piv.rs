@@ -30,8 +30,8 @@ use keys::{Key, Slot};
 pub use management::DEFAULT_MANAGEMENT_KEY;
 use management::{Algorithm, Management};
 use objects::Objects;
-use pins::{NewValue, Reference};
 pub use pins::{DEFAULT_PIN, DEFAULT_PUK, OWN_PIN, OWN_PUK};
+use pins::{NewValue, Reference};
 
 /// The PIV application's name; five bytes of it are enough to select it.
 const AID: &[u8] = &[0xa0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00, 0x01, 0x00];
@@ -81,6 +81,8 @@ struct Model {
 #[derive(Debug)]
 pub struct PivCard {
     model: Model,
+    /// What it signs about itself: the same, for a card that is sound.
+    attested: Model,
     controls: Controls,
     applet: Applet,
     pieces: Pieces,
@@ -144,6 +146,7 @@ impl PivCard {
         let (attester, certificate) = Attester::new(authority, &f9);
         Self {
             model: Model { firmware, serial },
+            attested: Model { firmware, serial },
             controls: Controls::default(),
             applet: Applet::None,
             pieces: Pieces::default(),
@@ -188,6 +191,18 @@ impl PivCard {
     pub fn with_pin(mut self, pin: &str) -> Self {
         self.pin.set(NewValue::of(pin));
         self
+    }
+
+    /// One that is not what it says: it attests another serial number.
+    #[must_use]
+    pub fn attesting_as(mut self, serial: u32) -> Self {
+        self.attested.serial = serial;
+        self
+    }
+
+    /// Somebody has given wrong PINs until none is taken any more.
+    pub fn block_pin(&mut self) {
+        self.pin.block();
     }
 
     /// A hand on it, for when somebody else has it.

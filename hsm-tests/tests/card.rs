@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "card/attest.rs"]
+mod attest;
+#[path = "card/doctor.rs"]
+mod doctor;
+#[path = "card/import.rs"]
+mod import;
 #[path = "card/init.rs"]
 mod init;
 
@@ -24,7 +30,6 @@ const PUK: &str = "99887766";
 /// A daemon that knows one YubiKey, "5c", and a card in the first reader.
 struct World {
     home: Home,
-    #[expect(dead_code, reason = "ends with the world")]
     daemon: Daemon,
     pcscd: Pcscd,
 }

@@ -251,6 +251,12 @@ pub struct KeyImportArgs {
     /// How the token labels it
     #[arg(long, value_name = "L")]
     pub label: Option<String>,
+    /// When a YubiKey wants to be touched for it
+    #[arg(long, value_name = "WHEN", value_parser = ["always", "cached", "never"], requires = "token")]
+    pub touch: Option<String>,
+    /// When a YubiKey wants its PIN for it
+    #[arg(long, value_name = "WHEN", value_parser = ["once", "always", "never"], requires = "token")]
+    pub pin_policy: Option<String>,
     /// Where the passphrase comes from
     #[command(flatten)]
     pub pin: PinArgs,

@@ -83,10 +83,13 @@ impl Link {
 
     fn verifies(&self, other: &Self) -> Option<()> {
         let key = self.certificate.tbs_certificate().subject_public_key_info();
-        let curve = key.algorithm.parameters.as_ref().and_then(|any| {
-            (any.to_der().ok()).and_then(|der| ObjectIdentifier::from_der(&der).ok())
-        });
-        let algorithm: &dyn VerificationAlgorithm = match (other.certificate.signature_algorithm().oid, curve) {
+        let curve = key
+            .algorithm
+            .parameters
+            .as_ref()
+            .and_then(|any| (any.to_der().ok()).and_then(|der| ObjectIdentifier::from_der(&der).ok()));
+        let algorithm: &dyn VerificationAlgorithm = match (other.certificate.signature_algorithm().oid, curve)
+        {
             (RSA_SHA256, None) => &signature::RSA_PKCS1_2048_8192_SHA256,
             (RSA_SHA384, None) => &signature::RSA_PKCS1_2048_8192_SHA384,
             (RSA_SHA512, None) => &signature::RSA_PKCS1_2048_8192_SHA512,

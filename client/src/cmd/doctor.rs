@@ -17,8 +17,11 @@ use crate::image::Image;
 use crate::prompt::Prompter;
 use crate::reader;
 
-/// Where pcscd listens.
-const PCSCD: &str = "/run/pcscd/pcscd.comm";
+/// Digits in a row that may be a serial number.
+const SERIAL: usize = 6;
+/// The first firmware of YubiKeys that tells what is on them.
+const TELLS: (u32, u32) = (5, 3);
+const YUBIKEY: &str = "yubikey";
 /// Nobody ran this program before it was written (1 January 2026): such a clock is wrong.
 const EARLIEST: i64 = 1_767_225_600;
 /// How far ahead of this clock the daemon may have started.
@@ -71,7 +74,7 @@ pub async fn run(ctx: &Ctx, args: DoctorArgs) -> Result<(), Error> {
     let mut findings = vec![clock(ctx.now)];
     match Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await {
         Err(error) => findings.push(Finding::of("daemon", &error)),
-        Ok(daemon) => findings.extend(daemon_findings(ctx.now, daemon.status(), Path::new(PCSCD).exists())),
+        Ok(daemon) => findings.extend(daemon_findings(ctx.now, daemon.status())),
     }
     if let Some(image) = &image {
         findings.push(registry(ctx, image).await);
@@ -114,7 +117,7 @@ fn clock(now: Instant) -> Finding {
     Finding::good("clock", now.to_string())
 }
 
-fn daemon_findings(now: Instant, found: &v1::StatusResponse, pcscd: bool) -> Vec<Finding> {
+fn daemon_findings(now: Instant, found: &v1::StatusResponse) -> Vec<Finding> {
     let mut findings = vec![Finding::good("daemon", format!("touchmarkd {}", shown(&found.version)))];
     if Instant::from_unix(found.started_unix) > now.plus(SKEW) {
         let detail = "touchmarkd started in the future: its clock or this one is wrong";
@@ -128,14 +131,6 @@ fn daemon_findings(now: Instant, found: &v1::StatusResponse, pcscd: bool) -> Vec
         ));
     }
     findings.extend(found.tokens.iter().map(one_token));
-    if found.tokens.iter().any(|token| token.kind == "yubikey") && !pcscd {
-        findings.push(Finding::bad(
-            "pcscd",
-            Reason::TokenNotPresent,
-            format!("there is no {PCSCD}"),
-            "systemctl enable --now pcscd.socket; where it runs and refuses, see its polkit rule org.debian.pcsc-lite.access_pcsc",
-        ));
-    }
     if let Some(vault) = &found.vault {
         findings.extend(memory(vault));
     }
@@ -153,42 +148,95 @@ fn daemon_findings(now: Instant, found: &v1::StatusResponse, pcscd: bool) -> Vec
 
 fn one_token(token: &v1::Token) -> Finding {
     let state = token::presence(token.presence());
-    let name = shown(&token.name);
-    let detail = if token.detail.is_empty() {
+    let (name, is_yubikey) = (shown(&token.name), token.kind == YUBIKEY);
+    // The daemon's own words: what is wrong; what to do.
+    let (why, fix) = match token.detail.split_once("; ") {
+        Some((why, fix)) => (why, Some(without_serials(&shown(fix).to_string()))),
+        None => (token.detail.as_str(), None),
+    };
+    let detail = if why.is_empty() {
         format!("{name} ({}): {state}", shown(&token.kind))
     } else {
-        format!("{name} ({}): {state}: {}", shown(&token.kind), shown(&token.detail))
+        format!("{name} ({}): {state}: {}", shown(&token.kind), without_serials(&shown(why).to_string()))
+    };
+    let bad = |reason, usual: &str| {
+        Finding::bad("token", reason, detail.clone(), fix.clone().unwrap_or_else(|| usual.to_owned()))
     };
     match token.presence() {
-        v1::TokenPresence::Present if token.pin_state == "locked" => Finding::bad(
-            "token",
-            Reason::PinLocked,
-            format!("{detail}; its PIN is locked"),
-            "unblock it with the tool of its maker (PUK or SO PIN)",
-        ),
-        v1::TokenPresence::Present => Finding::good("token", detail),
+        v1::TokenPresence::Present => present(token, detail),
         v1::TokenPresence::Opening | v1::TokenPresence::Unspecified => {
             Finding::worth("token", detail, "touchmark status --watch")
         }
-        v1::TokenPresence::Absent => Finding::bad(
-            "token",
+        v1::TokenPresence::Absent if is_yubikey => bad(
             Reason::TokenNotPresent,
-            detail,
-            "plug it in, or check token-label or serial",
+            "plug it in; if it is, look whether `serial` of this [[token]] is the number printed on it, and whether \
+             `pcsc_scan` shows its reader",
         ),
-        v1::TokenPresence::Mismatch => Finding::bad(
-            "token",
+        v1::TokenPresence::Absent => {
+            bad(Reason::TokenNotPresent, "plug it in, or check token-label or serial")
+        }
+        v1::TokenPresence::Mismatch => bad(
             Reason::TokenMismatch,
-            detail,
             "plug in the token that was enrolled, or enrol the new one under another name",
         ),
-        v1::TokenPresence::Failed => Finding::bad(
-            "token",
-            Reason::TokenFailed,
-            detail,
-            "check module and env of this [[token]]: touchmarkd check",
-        ),
+        v1::TokenPresence::Failed if is_yubikey => {
+            bad(Reason::TokenFailed, "unplug it and plug it in again; touchmark status --watch")
+        }
+        v1::TokenPresence::Failed => {
+            bad(Reason::TokenFailed, "check module and env of this [[token]]: touchmarkd check")
+        }
     }
+}
+
+/// A token that is there: can it be used, and by its owner alone?
+fn present(token: &v1::Token, detail: String) -> Finding {
+    let (name, is_yubikey) = (shown(&token.name), token.kind == YUBIKEY);
+    if token.pin_state == "locked" {
+        let fix = match is_yubikey {
+            true => "ykman piv access unblock-pin, with the PUK (or yubico-piv-tool -a unblock-pin)",
+            false => "unblock it with the tool of its maker (PUK or SO PIN)",
+        };
+        return Finding::bad("token", Reason::PinLocked, format!("{detail}; its PIN is locked"), fix);
+    }
+    if !token.factory_values.is_empty() {
+        let which = shown(&token.factory_values.join(", ")).to_string();
+        let detail =
+            format!("{detail}; as the factory sets it for every one, and known to everybody: {which}");
+        return Finding::bad("token", Reason::TokenNotReady, detail, format!("touchmark token init {name}"));
+    }
+    if is_yubikey && version(&token.firmware).is_some_and(|version| version < TELLS) {
+        let detail = format!(
+            "{detail}; its firmware {} does not tell which slots are in use: it signs, and no key is made on it",
+            shown(&token.firmware)
+        );
+        return Finding::worth("token", detail, "a YubiKey with firmware 5.3 or later for new keys");
+    }
+    if token.pin_state == "final" {
+        let fix = format!("touchmark unlock {name}, with the right PIN: it gives all tries back");
+        return Finding::worth("token", format!("{detail}; one more wrong PIN locks it"), fix);
+    }
+    Finding::good("token", detail)
+}
+
+/// Major and minor.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.').map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+/// Numbers that are as long as a serial number are nobody's business.
+fn without_serials(text: &str) -> String {
+    let (mut out, mut digits) = (String::new(), String::new());
+    for letter in text.chars().chain(['\0']) {
+        if letter.is_ascii_digit() {
+            digits.push(letter);
+            continue;
+        }
+        out.push_str(if digits.len() < SERIAL { &digits } else { "SERIAL" });
+        digits.clear();
+        out.extend(Some(letter).filter(|letter| *letter != '\0'));
+    }
+    out
 }
 
 fn memory(vault: &v1::VaultStatus) -> Vec<Finding> {

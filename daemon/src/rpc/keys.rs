@@ -142,7 +142,7 @@ impl App {
     ) -> Result<KeyRecord, Refusal> {
         let name = &request.token;
         let slot = Arc::clone(self.token(name)?);
-        let policy = key_policy(&slot.entry.kind, request)?;
+        let policy = key_policy(&slot.entry.kind, &request.pin_policy, &request.touch_policy)?;
         let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
         let intent = format!("make a root key on token {name}");
         self.wants_ready(name)?;
@@ -190,7 +190,10 @@ impl App {
         };
         if is_root {
             let Some(token) = token else { return Err(VaultError::RootKey.into()) };
-            return self.import_root(token, &request.label, file, passphrase, desk).await;
+            return self.import_root(token, &request, file, passphrase, desk).await;
+        }
+        if !(request.touch_policy.is_empty() && request.pin_policy.is_empty()) {
+            return Err(FieldError::new("touch_policy", "only root keys on YubiKeys have policies").into());
         }
         if token.is_some() {
             return Err(FieldError::new("token", "only root keys go onto tokens").into());
@@ -207,18 +210,19 @@ impl App {
     async fn import_root(
         self: &Arc<Self>,
         token: &str,
-        label: &str,
+        request: &v1::ImportKeyRequest,
         file: SecretBuf,
         passphrase: Option<SecretBuf>,
         desk: &Desk,
     ) -> Result<KeyRecord, Refusal> {
         let slot = Arc::clone(self.token(token)?);
+        let policy = key_policy(&slot.entry.kind, &request.pin_policy, &request.touch_policy)?;
         self.wants_ready(token)?;
         self.login(token, desk, &format!("put a root key onto token {token}")).await?;
         let memory = Arc::clone(self.vault().memory());
         let plain = blocking(move || Ok(take_plain(&memory, &file, passphrase.as_ref())?)).await?;
-        let label = if label.is_empty() { "touchmark root" } else { label };
-        let made = slot.handle.import(label, &plain.scalar, &plain.public).await;
+        let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
+        let made = slot.handle.import_with(label, &plain.scalar, &plain.public, policy).await;
         let made = made.map_err(|error| of_token(token, error))?;
         Ok(self.keep_token_key(token, made, Origin::Imported, desk.call().caller.uid).await?)
     }
@@ -300,8 +304,7 @@ fn waiting(waiting: v1::Waiting) -> v1::KeyEvent {
 }
 
 /// What a new root key is to ask of a person; nothing said: the PIN once and no touch.
-fn key_policy(kind: &TokenKind, request: &v1::CreateKeyRequest) -> Result<KeyPolicy, FieldError> {
-    let (pin, touch) = (request.pin_policy.as_str(), request.touch_policy.as_str());
+fn key_policy(kind: &TokenKind, pin: &str, touch: &str) -> Result<KeyPolicy, FieldError> {
     if matches!(kind, TokenKind::Pkcs11 { .. }) && !(pin.is_empty() && touch.is_empty()) {
         return Err(FieldError::new("touch_policy", "PKCS#11 tokens have no touch and PIN policies to set"));
     }

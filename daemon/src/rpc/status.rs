@@ -55,7 +55,8 @@ const EXPECTED: &str = "put in the enrolled one; `touchmark token ls` shows whic
 const LATER: &str = "the same command again once that is done; `touchmark status --watch` shows it";
 const LOOK: &str = "touchmark doctor; the same command again once `touchmark status` shows the token";
 const TOUCH: &str = "the same command again, and touch the token while it blinks";
-const PUK: &str = "only the security officer's PIN (PUK) sets a new one";
+const PUK: &str =
+    "only the security officer's PIN (PUK) sets a new one; of a YubiKey: ykman piv access unblock-pin";
 
 /// Why a token did not do it, with the token's name in the sentence.
 pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
@@ -86,7 +87,9 @@ pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
         TokenError::Mismatch { .. } => Some(EXPECTED.to_owned()),
         TokenError::Busy => Some(LATER.to_owned()),
         TokenError::NotLoggedIn => Some(format!("touchmark unlock {name}")),
-        TokenError::PinNotSet | TokenError::FactoryValues { .. } => Some(format!("touchmark token init {name}")),
+        TokenError::PinNotSet | TokenError::FactoryValues { .. } => {
+            Some(format!("touchmark token init {name}"))
+        }
         TokenError::PinLocked => Some(PUK.to_owned()),
         TokenError::NotTouched => Some(TOUCH.to_owned()),
         TokenError::ModuleUnusable { .. }

@@ -128,10 +128,7 @@ impl App {
 }
 
 /// The secrets that a YubiKey is still missing: a new PUK, and a new PIN or the one that it has.
-async fn ask_for_yubikey(
-    slot: &TokenSlot,
-    desk: &Desk,
-) -> Result<(Option<SecretBuf>, SecretBuf), Refusal> {
+async fn ask_for_yubikey(slot: &TokenSlot, desk: &Desk) -> Result<(Option<SecretBuf>, SecretBuf), Refusal> {
     let name = &slot.entry.name;
     let state = present(slot, desk).await?;
     let factory = state.factory.clone().unwrap_or_default();

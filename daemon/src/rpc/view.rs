@@ -188,6 +188,11 @@ pub(super) fn token_message(slot: &TokenSlot) -> v1::Token {
         keys: Vec::new(),
         waiting_for: String::new(),
         touch_deadline_unix_ms: 0,
-        factory_values: state.factory.unwrap_or_default().into_iter().map(|one| one.word().to_owned()).collect(),
+        factory_values: state
+            .factory
+            .unwrap_or_default()
+            .into_iter()
+            .map(|one| one.word().to_owned())
+            .collect(),
     }
 }

@@ -17,8 +17,8 @@ use touchmark_tuf::{EcdsaSignature, KeyId, PublicKey, Sha256Digest};
 
 use super::message::{self, Answer, Request, WireBox};
 use super::{
-    Attestation, KeyPolicy, KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenKind, TokenState,
-    TouchPolicy, UnwrapMethod, Usage,
+    Attestation, KeyPolicy, KeyRef, Limits, Secret, TokenBox, TokenConfig, TokenError, TokenKey, TokenKind,
+    TokenState, TouchPolicy, UnwrapMethod, Usage,
 };
 use crate::vault::{Locked, SecretBuf};
 use job::{Call, Command, Finished};
@@ -328,7 +328,8 @@ impl TokenHandle {
         }
     }
 
-    /// Puts an existing P-256 private key (`scalar`: 32 bytes) onto the token, then ends the helper that saw it.
+    /// Puts an existing P-256 private key (`scalar`: 32 bytes) onto the token, with the PIN once and no touch, then ends
+    /// the helper that saw it.
     ///
     /// # Errors
     /// [`TokenError::NotSupported`] where the token takes no keys from outside, and all that concerns the token.
@@ -338,7 +339,21 @@ impl TokenHandle {
         scalar: &SecretBuf,
         public: &PublicKey,
     ) -> Result<TokenKey, TokenError> {
-        let (public, policy) = (message::spki(public)?, KeyPolicy::PIN_ONCE);
+        self.import_with(label, scalar, public, KeyPolicy::PIN_ONCE).await
+    }
+
+    /// The same with a policy of its own.
+    ///
+    /// # Errors
+    /// As [`TokenHandle::import`]; [`TokenError::NotSupported`] where the token knows no policies.
+    pub async fn import_with(
+        &self,
+        label: &str,
+        scalar: &SecretBuf,
+        public: &PublicKey,
+        policy: KeyPolicy,
+    ) -> Result<TokenKey, TokenError> {
+        let public = message::spki(public)?;
         let request = Request::Import { label: label.to_owned(), public, policy };
         let made = self.make(request, [Some(self.copy(scalar)?), None]).await;
         self.stop_helper().await;

@@ -33,7 +33,10 @@ mod trial;
 pub use config::{Limits, TokenConfig, TokenKind};
 pub use error::TokenError;
 pub use handle::{HelperProgram, OnOrphan, Orphan, TokenHandle};
-pub use key::{Attestation, KeyPolicy, MadeWhere, KeyRef, PinPolicy, TokenBox, TokenKey, TouchPolicy, UnwrapMethod, Usage};
+pub use key::{
+    Attestation, KeyPolicy, KeyRef, MadeWhere, PinPolicy, TokenBox, TokenKey, TouchPolicy, UnwrapMethod,
+    Usage,
+};
 pub use secret::Secret;
 pub use state::{Credential, PinState, Presence, TokenInfo, TokenState};
 

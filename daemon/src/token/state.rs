@@ -30,7 +30,14 @@ impl TokenState {
     /// A token that does not answer, for the reason in `presence`.
     #[must_use]
     pub fn without_token(presence: Presence) -> Self {
-        Self { presence, info: None, pin: PinState::Unknown, tries_left: None, logged_in: false, factory: None }
+        Self {
+            presence,
+            info: None,
+            pin: PinState::Unknown,
+            tries_left: None,
+            logged_in: false,
+            factory: None,
+        }
     }
 
     /// A token that is there.

@@ -179,7 +179,7 @@ impl PivCard {
         let made_here = self.keys.get(&slot).filter(|key| key.origin == Origin::Generated);
         let key = made_here.ok_or(Status::WRONG_DATA)?;
         let f9 = self.key(Slot::ATTESTATION)?;
-        Ok(self.attester.attest(f9, &self.model, slot, key))
+        Ok(self.attester.attest(f9, &self.attested, slot, key))
     }
 
     fn key(&self, slot: Slot) -> Result<&Key, Status> {

@@ -57,6 +57,10 @@ impl Reference {
         self.left
     }
 
+    pub(super) fn block(&mut self) {
+        self.left = 0;
+    }
+
     pub(super) fn is(&self, value: NewValue) -> bool {
         self.value == value.0
     }

@@ -24,7 +24,7 @@ fn a_clock_of_the_past_is_wrong() {
     assert_eq!(clock(Instant::from_unix(0)).verdict, Verdict::Bad);
     assert_eq!(clock(now()).verdict, Verdict::Good);
     let ahead = v1::StatusResponse { started_unix: now().unix() + 3600, ..Default::default() };
-    assert_eq!(verdicts(&daemon_findings(now(), &ahead, true), "clock"), [Verdict::Bad]);
+    assert_eq!(verdicts(&daemon_findings(now(), &ahead), "clock"), [Verdict::Bad]);
 }
 
 #[test]
@@ -45,13 +45,33 @@ fn each_state_of_a_token_has_its_fix() {
 }
 
 #[test]
-fn a_yubikey_wants_pcscd() {
-    let found = v1::StatusResponse {
-        tokens: vec![token(v1::TokenPresence::Present, "yubikey", "ok")],
-        ..Default::default()
+fn a_yubikey_says_what_is_wrong_and_what_to_type() {
+    use v1::TokenPresence::{Absent, Failed, Mismatch, Present};
+    let yubikey = |presence, pin: &str| token(presence, YUBIKEY, pin);
+    let judge = |token: &v1::Token, verdict, reason, words: &str| {
+        let finding = one_token(token);
+        assert_eq!((finding.verdict, finding.reason), (verdict, reason), "{finding:?}");
+        let said = in_words(&finding);
+        assert!(said.contains(words) && !said.contains("1234567"), "{said}");
     };
-    assert_eq!(verdicts(&daemon_findings(now(), &found, false), "pcscd"), [Verdict::Bad]);
-    assert_eq!(verdicts(&daemon_findings(now(), &found, true), "pcscd"), []);
+    let failed = |detail: &str| v1::Token { detail: detail.into(), ..yubikey(Failed, "") };
+    let (bad, worth) = (Verdict::Bad, Verdict::Worth);
+    judge(&failed("it does not run; start 1234567"), bad, Reason::TokenFailed, "fix: start SERIAL");
+    judge(&failed("broken"), bad, Reason::TokenFailed, "fix: unplug it");
+    judge(&yubikey(Absent, ""), bad, Reason::TokenNotPresent, "the number printed on it");
+    let other = v1::Token {
+        detail: "expected YubiKey 12345678, found YubiKey 12345679".into(),
+        ..yubikey(Mismatch, "")
+    };
+    judge(&other, bad, Reason::TokenMismatch, "expected YubiKey SERIAL, found YubiKey SERIAL");
+    judge(&yubikey(Present, "locked"), bad, Reason::PinLocked, "ykman piv access unblock-pin");
+    judge(&yubikey(Present, "final"), worth, Reason::Internal, "touchmark unlock t");
+    let new = v1::Token { factory_values: vec!["pin".into()], ..yubikey(Present, "ok") };
+    judge(&new, bad, Reason::TokenNotReady, "touchmark token init t");
+    for (firmware, verdict) in [("5.2.7", worth), ("4.3.5", worth), ("5.3.0", Verdict::Good)] {
+        let old = v1::Token { firmware: firmware.into(), ..yubikey(Present, "ok") };
+        judge(&old, verdict, Reason::Internal, "");
+    }
 }
 
 #[test]

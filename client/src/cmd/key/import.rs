@@ -89,6 +89,8 @@ fn request(args: &KeyImportArgs, hints: Hints, repositories: Vec<String>) -> v1:
         delegation,
         token: args.token.clone().filter(|_| is_root).unwrap_or_default(),
         label: args.label.clone().unwrap_or_default(),
+        touch_policy: args.touch.clone().filter(|_| is_root).unwrap_or_default(),
+        pin_policy: args.pin_policy.clone().filter(|_| is_root).unwrap_or_default(),
     }
 }
 

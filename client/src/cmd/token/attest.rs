@@ -119,7 +119,8 @@ fn to_json(answer: &v1::AttestResponse, attested: &Attested) -> Value {
 fn save(folder: &Path, answer: &v1::AttestResponse) -> Result<(), Error> {
     let slot: String = answer.slot.chars().filter(char::is_ascii_alphanumeric).collect();
     let names = [format!("{slot}.pem"), "f9.pem".to_owned()];
-    let fail = |cause: std::io::Error| Error::usage(format!("cannot write into {}: {cause}", folder.display()));
+    let fail =
+        |cause: std::io::Error| Error::usage(format!("cannot write into {}: {cause}", folder.display()));
     std::fs::create_dir_all(folder).map_err(fail)?;
     for (name, der) in names.iter().zip(&answer.certificates) {
         std::fs::write(folder.join(name), pem::write(der)).map_err(fail)?;

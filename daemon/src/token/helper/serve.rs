@@ -53,7 +53,11 @@ impl<P: TokenProvider, W: Write> Server<P, W> {
     fn one(&mut self, incoming: Incoming) -> (Reply, Option<Secret>) {
         let says_state = !matches!(
             incoming.request,
-            Request::Sign { .. } | Request::Unwrap { .. } | Request::Keys | Request::Policy { .. } | Request::Attest { .. }
+            Request::Sign { .. }
+                | Request::Unwrap { .. }
+                | Request::Keys
+                | Request::Policy { .. }
+                | Request::Attest { .. }
         );
         let outcome = self.dispatch(incoming);
         let state = match &outcome {

@@ -35,12 +35,13 @@ pub(super) fn of_service(call: &str, error: Pcsc) -> TokenError {
         | Pcsc::RemovedCard
         | Pcsc::NotTransacted => TokenError::NotPresent,
         Pcsc::NoService | Pcsc::ServiceStopped => {
-            unreachable("the PC/SC service does not run; systemctl enable --now pcscd.socket")
+            unreachable("the PC/SC service does not run; sudo systemctl enable --now pcscd.socket")
         }
         Pcsc::SharingViolation => unreachable(&super::holder::words()),
         Pcsc::SecurityViolation | Pcsc::NoAccess => unreachable(
-            "this user may not use the PC/SC service; polkit's actions are org.debian.pcsc-lite.access_pcsc and \
-             access_card",
+            "polkit does not let this user use the PC/SC service; write into /etc/polkit-1/rules.d/50-touchmark.rules: \
+             polkit.addRule(function(action, subject) { if (action.id.indexOf(\"org.debian.pcsc-lite.access_\") == 0 \
+             && subject.user == \"USER\") return polkit.Result.YES }), with the daemon's user for USER",
         ),
         other => TokenError::Failed { call: call.to_owned(), code: other.to_string() },
     }

@@ -10,8 +10,8 @@ mod fault;
 mod holder;
 mod login;
 mod make;
-mod ready;
 mod readers;
+mod ready;
 mod slot;
 mod work;
 
@@ -24,8 +24,8 @@ use yubikey::{Version, YubiKey};
 
 use super::provider::another_kind;
 use super::{
-    Attestation, Credential, KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError, TokenInfo, TokenKey,
-    TokenKind, TokenProvider,
+    Attestation, Credential, KeyPolicy, KeyRef, PinState, Provision, Secret, Token, TokenBox, TokenError,
+    TokenInfo, TokenKey, TokenKind, TokenProvider,
 };
 use fault::{is_lost, refused};
 use login::{Login, Tries};
