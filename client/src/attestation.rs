@@ -243,3 +243,6 @@ fn number(bytes: &[u8]) -> Option<u32> {
     value.get_mut(start..)?.copy_from_slice(bytes);
     Some(u32::from_be_bytes(value))
 }
+
+#[cfg(test)]
+mod tests;
