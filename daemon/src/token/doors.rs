@@ -37,7 +37,7 @@ pub async fn answer(mut bytes: &[u8], number: u32, locked: &Arc<Locked>) -> Resu
 
 fn meaning(reply: Reply) -> Result<(Vec<TokenKey>, Option<EcdsaSignature>), TokenError> {
     Ok(match reply.result? {
-        Answer::Done | Answer::Secret => (Vec::new(), None),
+        Answer::Done | Answer::Secret | Answer::Policy(_) | Answer::Attestation(_) => (Vec::new(), None),
         Answer::Key(key) => (vec![key.try_into()?], None),
         Answer::Keys(keys) => {
             (keys.into_iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?, None)
