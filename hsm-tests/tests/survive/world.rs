@@ -119,7 +119,8 @@ impl World {
             if wanted(&token) {
                 return;
             }
-            assert!(since.elapsed() < PATIENCE, "{token:?}");
+            let seen = (token.presence(), token.logged_in, &token.detail);
+            assert!(since.elapsed() < PATIENCE, "{seen:?}");
             std::thread::sleep(AGAIN);
         }
     }
