@@ -253,7 +253,10 @@ impl PivCard {
     /// When there is no such slot.
     pub fn put_a_key_into(&mut self, slot: u8) -> [u8; 65] {
         let slot = Slot::try_from(slot).expect("a slot");
-        self.keys.entry(slot).insert_entry(Key::of_the_factory()).get().point()
+        let key = Key::of_the_factory();
+        let point = key.point();
+        self.keys.insert(slot, key);
+        point
     }
 
     /// The public point of the key in that slot.
