@@ -343,7 +343,7 @@ impl World {
 
     /// The first root: our root key, our targets key, the server's keys.
     pub(super) fn first_root(&self) -> Root {
-        self.first_root_of(&[self.root_cert.clone()])
+        self.first_root_of(std::slice::from_ref(&self.root_cert))
     }
 
     pub(super) fn first_root_of(&self, certs: &[PublicKey]) -> Root {
