@@ -4,14 +4,15 @@
 //! into one shell, all blocks of a name in order; the other lines must come up after them in this order, where
 //! `...` stands for anything. The README's servers (`registry.example.com`, `https://notary.example.com`) are real
 //! ones of the test. `dev` starts with nothing running and an OCI image layout `app`; `token` starts with a running
-//! touchmarkd that has the README's own configuration, an empty SoftHSM, and somebody who types the PIN.
+//! touchmarkd that has the README's own configuration, an empty SoftHSM, and somebody who types the PIN; `yubikey` the same
+//! with a virtual card as it leaves the factory, whose maker's certificate is where the README wants it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 #[path = "../benches/speed/goal.rs"]
 mod goal;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -20,7 +21,8 @@ use hsm_tests::cli::{Cli, shipped, shipped_folder};
 use hsm_tests::home::Home;
 use hsm_tests::images::Image;
 use hsm_tests::notary::Notary;
-use hsm_tests::place::Place;
+use hsm_tests::pcscd::{NOBODYS, Pcscd};
+use hsm_tests::piv::{AttestationCa, Firmware, PivCard};
 use hsm_tests::process::Process;
 use hsm_tests::registry::Registry;
 use hsm_tests::softhsm::{PIN, SoftHsm};
@@ -103,6 +105,26 @@ impl Stage {
         Self { readme, home, _notary: notary, _registry: registry }
     }
 
+    fn configure(&self, file: &str, text: &str) {
+        let folder = self.home.path().join(".config/touchmark");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+
+    /// A daemon with the configuration of this person.
+    fn daemon(&self, environment: &BTreeMap<String, String>) -> Process {
+        let touchmarkd = || {
+            let cli = self.home.cli(&shipped("touchmarkd"));
+            environment.iter().fold(cli, |cli, (name, value)| cli.env(name, value))
+        };
+        touchmarkd().arg("check").ok();
+        let log = self.home.path().join("daemon.log");
+        let mut daemon = Process::start("touchmarkd", &mut touchmarkd().arg("run").command(), &log);
+        let socket = self.home.path().join("run/touchmark/touchmarkd.sock");
+        daemon.wait_for("serving", || UnixStream::connect(&socket).is_ok());
+        daemon
+    }
+
     /// A shell that types the commands.
     fn shell(&self, commands: &[Typed]) -> Cli {
         drop((shipped("touchmark"), shipped("touchmarkd")));
@@ -140,15 +162,8 @@ fn a_token_of_your_own_does_what_the_readme_says() {
     let stage = Stage::set();
     let commands = commands(&stage.readme, "token");
     let hsm = SoftHsm::empty();
-    let config = stage.home.path().join(".config/touchmark");
-    std::fs::create_dir_all(&config).unwrap();
-    std::fs::write(config.join("touchmarkd.toml"), configuration(&stage.readme, &hsm)).unwrap();
-    let touchmarkd = || stage.home.cli(&shipped("touchmarkd"));
-    touchmarkd().arg("check").ok();
-    let logs = Place::new();
-    let mut daemon = Process::start("touchmarkd", &mut touchmarkd().arg("run").command(), &logs.join("log"));
-    let socket = stage.home.path().join("run/touchmark/touchmarkd.sock");
-    daemon.wait_for("serving", || UnixStream::connect(&socket).is_ok());
+    stage.configure("touchmarkd.toml", &configuration(&stage.readme, &hsm));
+    let daemon = stage.daemon(&BTreeMap::new());
 
     let pins = ["PIN of token \"root\": ", "PIN for token \"root\": ", ", once more: ", "): "];
     let (code, output) = Terminal::start(&stage.shell(&commands)).answer(&pins.map(|prompt| (prompt, PIN)));
@@ -156,10 +171,45 @@ fn a_token_of_your_own_does_what_the_readme_says() {
     check(&commands, &output);
 }
 
+#[test]
+fn a_factory_fresh_yubikey_does_what_the_readme_says() {
+    const PIN: &str = "648219";
+    const PUK: &str = "99887766";
+    let stage = Stage::set();
+    let commands = commands(&stage.readme, "yubikey");
+    let maker = AttestationCa::new();
+    let pcscd = Pcscd::with_card(NOBODYS, PivCard::vouched_for(Firmware::V5_7, 12_345_678, &maker));
+    stage.configure("touchmarkd.toml", &toml_block(&stage.readme, "With a YubiKey"));
+    stage.configure("attestation-ca.pem", &maker.pem());
+    let daemon = stage.daemon(&pcscd.environment());
+
+    let answers = [
+        ("elsewhere) for YubiKey 12345678: ", PUK),
+        ("elsewhere) for YubiKey 12345678, once more: ", PUK),
+        ("New PIN for YubiKey 12345678: ", PIN),
+        ("New PIN for YubiKey 12345678, once more: ", PIN),
+        ("PIN of YubiKey 12345678, 3 tries left: ", PIN),
+    ];
+    let (code, output) = Terminal::start(&stage.shell(&commands)).answer(&answers);
+    assert_eq!(code, Some(0), "{output}\n{}", daemon.log());
+    check(&commands, &output);
+    assert!(pcscd.reader().look(|card| card.opens_with(PIN, PUK)), "{output}");
+}
+
+/// The first block of configuration in that section.
+fn toml_block(readme: &str, section: &str) -> String {
+    let section = readme.split(&format!("\n## {section}\n")).nth(1).expect("a section of that name");
+    section
+        .split("```toml")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("a toml block")
+        .to_owned()
+}
+
 /// The README's own, and where this test's SoftHSM is.
 fn configuration(readme: &str, hsm: &SoftHsm) -> String {
-    let block =
-        readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).expect("a toml block");
+    let block = toml_block(readme, "With a token of your own");
     let block = block.replace("/usr/lib/softhsm/libsofthsm2.so", SoftHsm::module().to_str().unwrap());
     let env: Vec<String> =
         hsm.environment().iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();

@@ -83,7 +83,7 @@ fn a_card_that_is_pulled_out_meanwhile_can_be_made_ready_again() {
     for round in 1..=rounds {
         let world = World::with(PivCard::new(Firmware::V5_7, SERIAL));
         world.token_that_is("present");
-        world.card().pull_after(usize::try_from(round * 30 / rounds).unwrap());
+        world.card().pull_after(round * 30 / rounds);
         drop(world.typed(INIT, &[PUK, PIN]).run());
         world.pcscd.reader().put_back();
         world.token_that_is("present");
