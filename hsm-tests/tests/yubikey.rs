@@ -1,5 +1,5 @@
-//! A YubiKey under the shipped daemon and client: its root key signs, its slot 9d opens the vault, a spare one does when
-//! it is gone, and a wrong PIN in a file costs one try.
+//! A YubiKey under the shipped daemon and client: its root key signs, its slot 9d opens the vault, and a spare one does
+//! when it is gone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -132,22 +132,4 @@ fn it_opens_the_vault_and_so_does_a_spare_one_when_it_is_gone() {
     spare.forget();
     world.with_pin(&["unlock"]).ok();
     assert_eq!(spare.pins_sent(), 1);
-}
-
-#[test]
-fn a_wrong_pin_in_a_file_costs_one_try_over_all_restarts() {
-    let mut world = World::new(|folder| {
-        std::fs::write(folder.join("pin"), "000000\n").unwrap();
-        Cli::new(tool("chmod")).arg("600").arg(folder.join("pin")).ok();
-        format!("file:{}", folder.join("pin").display())
-    });
-    world.until_token_is("5c", "present");
-    for _ in 0..=soak::rounds(3, 20) {
-        drop(world.alone(&["vault", "init", "--token", "5c"]).run().exits(2).says("NO_TERMINAL"));
-        assert_eq!(world.card().pins_sent(), 1);
-        world.daemon.stop();
-        world.daemon.start_again();
-        world.until_token_is("5c", "present");
-    }
-    assert_eq!(world.pcscd.reader().look(|card| card.pin_tries()), 2);
 }

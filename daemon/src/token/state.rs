@@ -16,7 +16,7 @@ pub struct TokenState {
     /// Whether its private keys can be used now.
     pub logged_in: bool,
     /// What still is as the factory sets it for every token of its kind; `None`: the token does not say.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factory: Option<Vec<Credential>>,
 }
 
