@@ -12,7 +12,6 @@ use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
 use hsm_tests::piv::{Controls, Firmware, PivCard};
-use hsm_tests::soak;
 use hsm_tests::softhsm::{PIN, SO_PIN};
 
 const SERIAL: u32 = 12_345_678;
@@ -21,31 +20,30 @@ const SPARE: u32 = 12_345_679;
 /// A daemon that knows two YubiKeys, and whoever is in the readers.
 struct World {
     home: Home,
-    daemon: Daemon,
+    _daemon: Daemon,
     pcscd: Pcscd,
 }
 
 impl World {
-    /// The first of the two is there. `pin`: where the daemon has its PIN from.
-    fn new(pin: impl FnOnce(&std::path::Path) -> String) -> Self {
+    /// The first of the two is there.
+    fn new() -> Self {
         let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL).set_up(PIN, SO_PIN));
         pcscd.reader().controls().forget();
         let me = Cli::new(tool("id")).arg("-un").ok().stdout;
         let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
             format!(
-                "socket = {socket:?}\nstate = {state:?}\nallow-pin-file = true\n\
-                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\npin = {pin:?}\n\
+                "socket = {socket:?}\nstate = {state:?}\n\
+                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
                  [[token]]\nname = \"spare\"\nkind = \"yubikey\"\nserial = {SPARE}\n\
                  [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
                  \"init\", \"unlock\", \"keys\", \"admin\"]\n",
                 state = folder.join("state"),
-                pin = pin(folder),
                 me = me.trim(),
             )
         });
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
-        Self { home, daemon, pcscd }
+        Self { home, _daemon: daemon, pcscd }
     }
 
     fn touchmark(&self, args: &[&str]) -> Cli {
@@ -54,12 +52,6 @@ impl World {
 
     fn with_pin(&self, args: &[&str]) -> Cli {
         self.touchmark(args).arg("--pin-stdin").stdin(format!("{PIN}\n"))
-    }
-
-    /// Nobody is there to be asked.
-    fn alone(&self, args: &[&str]) -> Cli {
-        let client = hsm_tests::cli::shipped("touchmark");
-        self.home.cli(&tool("setsid")).arg("--wait").arg(client).args(["--format", "json"]).args(args)
     }
 
     fn card(&self) -> Controls {
@@ -79,13 +71,9 @@ impl World {
     }
 }
 
-fn ask(_: &std::path::Path) -> String {
-    "ask".to_owned()
-}
-
 #[test]
 fn its_root_key_signs_and_notary_believes_it() {
-    let mut world = World::new(ask);
+    let mut world = World::new();
     let notary = Notary::start(&Ca::new());
     world.home.use_notary(&notary);
     world.with_pin(&["vault", "init", "--token", "5c"]).ok();
@@ -115,7 +103,7 @@ fn its_root_key_signs_and_notary_believes_it() {
 
 #[test]
 fn it_opens_the_vault_and_so_does_a_spare_one_when_it_is_gone() {
-    let world = World::new(ask);
+    let world = World::new();
     world.with_pin(&["vault", "init", "--token", "5c"]).ok();
     world.pcscd.readers()[1].insert(PivCard::new(Firmware::V5_4, SPARE).set_up(PIN, SO_PIN));
     world.until_token_is("spare", "present");

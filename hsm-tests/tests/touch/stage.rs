@@ -8,13 +8,13 @@ use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
-use hsm_tests::piv::{Controls, DEFAULT_PIN, DEFAULT_PUK, Firmware, PivCard, Touch};
+use hsm_tests::piv::{Controls, Firmware, PivCard, Touch};
 use serde_json::Value;
 
 pub(crate) const SERIAL: u32 = 12_345_678;
 pub(crate) const TOKEN: &str = "alice-5c";
 pub(crate) const PIN: &str = "471147";
-const PUK: &[u8; 8] = b"81547471";
+const PUK: &str = "81547471";
 /// A repository whose registry is not asked for anything.
 pub(crate) const IMAGE: &str = "localhost:5000/team/app";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,20 +126,7 @@ pub(crate) fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
 
 /// A card from the factory whose owner has set PIN and PUK.
 pub(crate) fn owned_card(firmware: Firmware) -> PivCard {
-    let mut card = PivCard::new(firmware, SERIAL);
-    let mut pin = *b"\xff\xff\xff\xff\xff\xff\xff\xff";
-    pin[..PIN.len()].copy_from_slice(PIN.as_bytes());
-    let mut old = [0xff; 8];
-    old[..DEFAULT_PIN.len()].copy_from_slice(DEFAULT_PIN.as_bytes());
-    let mut puk = [0xff; 8];
-    puk[..DEFAULT_PUK.len()].copy_from_slice(DEFAULT_PUK.as_bytes());
-    let select = [&[0x00, 0xa4, 0x04, 0x00, 0x05][..], &[0xa0, 0x00, 0x00, 0x03, 0x08]].concat();
-    let change =
-        |which: u8, old: [u8; 8], new: [u8; 8]| [&[0x00, 0x24, 0x00, which, 0x10][..], &old, &new].concat();
-    for command in [select, change(0x80, old, pin), change(0x81, puk, *PUK)] {
-        assert!(card.apdu(&command).ends_with(&[0x90, 0x00]), "{command:02x?}");
-    }
-    card.reset();
+    let card = PivCard::new(firmware, SERIAL).set_up(PIN, PUK);
     card.controls().forget();
     card
 }
