@@ -247,6 +247,13 @@ impl PivCard {
         self.management.key()
     }
 
+    /// The option by which Yubico's tool is told its management key.
+    #[must_use]
+    pub fn key_option(&self) -> String {
+        let (_, key) = self.management_key();
+        key.iter().fold("--key=".to_owned(), |option, byte| option + &format!("{byte:02x}"))
+    }
+
     /// Somebody makes a key in that slot; its public point.
     ///
     /// # Panics

@@ -149,11 +149,9 @@ fn what_a_key_asks_of_a_person_is_shown_from_then_on() {
 #[test]
 fn a_vault_key_that_wants_a_touch_says_what_it_opens() {
     let pcscd = Pcscd::with_card(NOBODYS, owned_card(Firmware::V5_4));
-    let management: String = pcscd
-        .reader()
-        .look(|card| card.management_key().1.iter().map(|byte| format!("{byte:02x}")).collect());
+    let key = pcscd.reader().look(|card| card.key_option());
     let made = ["-r", "", "-a", "generate", "-A", "ECCP256", "-s", "9d", "--touch-policy=always"];
-    pcscd.cli("yubico-piv-tool").args(made).arg(format!("--key={management}")).ok();
+    pcscd.cli("yubico-piv-tool").args(made).arg(key).ok();
     let stage = Stage::on(pcscd);
     stage.card().fingers(Touch::OnDemand);
     let touched = |args: &[&str], what: &str| {

@@ -64,8 +64,9 @@ async fn old_firmware_does_all_but_remove_a_key() {
 async fn firmware_before_5_3_signs_with_the_key_it_has_and_makes_none() {
     let pcscd = Pcscd::with_card(NOBODYS, card(Firmware::V5_2, SERIAL));
     let place = Place::new();
+    let key = pcscd.reader().look(|card| card.key_option());
     let piv_tool = |args: &[&str]| {
-        pcscd.cli("yubico-piv-tool").folder(place.path()).args(["-r", NOBODYS]).args(args).ok();
+        pcscd.cli("yubico-piv-tool").folder(place.path()).args(["-r", NOBODYS, &key]).args(args).ok();
     };
     piv_tool(&["-a", "generate", "-A", "ECCP256", "-s", "9c", "--pin-policy", "once", "-o", "public"]);
     piv_tool(&["-a", "attest", "-s", "9c", "-o", "certificate"]);
