@@ -1,5 +1,6 @@
 //! A daemon whose root key is on a token behind the shim and whose vault opens by a passphrase; a Notary; a person.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hsm_tests::ca::Ca;
@@ -8,6 +9,7 @@ use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
 use hsm_tests::shim::Shim;
+use hsm_tests::soak;
 use hsm_tests::softhsm::{PIN, SoftHsm};
 use serde_json::Value;
 
@@ -22,6 +24,9 @@ pub(crate) enum PinFrom {
     File(&'static str),
 }
 
+/// In the long form one world has the machine to itself: what is compared there are times.
+static ALONE: Mutex<()> = Mutex::new(());
+
 pub(crate) struct World {
     pub(crate) hsm: SoftHsm,
     pub(crate) shim: Shim,
@@ -30,11 +35,14 @@ pub(crate) struct World {
     pub(crate) home: Home,
     /// Id of the root key on the token.
     pub(crate) root: String,
+    /// The last to go.
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl World {
     /// The vault is open and the root key is there.
     pub(crate) fn new(pin: PinFrom) -> Self {
+        let alone = soak::is_on().then(|| ALONE.lock().unwrap_or_else(PoisonError::into_inner));
         let hsm = SoftHsm::with_token(LABEL);
         let shim = Shim::before(SoftHsm::module());
         let daemon = daemon(&hsm, &shim, pin);
@@ -42,7 +50,7 @@ impl World {
         let mut home = Home::new();
         home.use_notary(&notary);
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
-        let mut world = Self { hsm, shim, daemon, notary, home, root: String::new() };
+        let mut world = Self { hsm, shim, daemon, notary, home, root: String::new(), _alone: alone };
         world.touchmark(&["vault", "init", "--passphrase", "--pin-stdin"]).stdin(PASSPHRASE).ok();
         let made = world.with_pin(&["key", "create", "root", "--token", "root"]).ok().json();
         made["key"]["id"].as_str().unwrap().clone_into(&mut world.root);
