@@ -8,7 +8,7 @@ use hsm_tests::notary::Notary;
 use hsm_tests::pcscd::{Pcscd, YUBICOS};
 use hsm_tests::piv::{DEFAULT_PIN, DEFAULT_PUK, Firmware, OWN_PIN, OWN_PUK, PivCard, Touch};
 
-use super::notary::{GUN, lists, move_to_the_card, root_key, root_version};
+use super::notary::{lists, root_key_on_the_card, root_version};
 
 const SERIAL: u32 = 12_345_678;
 const IMAGE: &str = "localhost:5000/team/app";
@@ -76,11 +76,7 @@ impl World {
 #[test]
 fn a_root_key_of_notarys_is_found_on_the_card_and_signs_for_touchmark() {
     let world = World::with(PivCard::new(Firmware::V5_4, SERIAL));
-    world.home.notary(&world.notary).args(["init", GUN]).ok();
-    let file = root_key(&world.home.trust());
-    let id = file.file_stem().unwrap().to_str().unwrap();
-    move_to_the_card(&world.pcscd, &file);
-    lists(&world.home, &world.notary, id);
+    let id = root_key_on_the_card(&world.home, &world.notary, &world.pcscd);
     world.change("change-pin", DEFAULT_PIN, OWN_PIN);
     world.change("change-puk", DEFAULT_PUK, OWN_PUK);
 
@@ -89,9 +85,9 @@ fn a_root_key_of_notarys_is_found_on_the_card_and_signs_for_touchmark() {
     let keys = world.home.touchmark().args(["--format", "json", "key", "ls"]).ok().json();
     let roots: Vec<_> = keys["keys"].as_array().unwrap().iter().filter(|key| key["role"] == "root").collect();
     let [root] = roots[..] else { panic!("{keys}") };
-    assert_eq!(root["id"], id, "{root}");
+    assert_eq!(root["id"], id.as_str(), "{root}");
     let touched = world.pcscd.reader().controls().touches_wanted();
-    world.signs(id);
+    world.signs(&id);
     assert_eq!(world.pcscd.reader().controls().touches_wanted(), touched + 2, "a certificate and a root");
     world.judge();
 }
