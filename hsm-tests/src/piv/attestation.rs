@@ -6,6 +6,8 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
+use crate::cli::{Cli, tool};
+
 use super::Model;
 use super::keys::{Key, Slot};
 use super::random;
@@ -15,8 +17,11 @@ const YUBICO: [u64; 9] = [1, 3, 6, 1, 4, 1, 41482, 3, 0];
 /// A keychain key with a USB-C plug.
 const FORM_FACTOR: u8 = 3;
 
-/// Who vouches for cards: stands for Yubico's root certificate.
-pub struct AttestationCa(CertifiedIssuer<'static, KeyPair>);
+/// Who vouches for cards: stands for Yubico's root certificate, and those between it and the cards.
+pub struct AttestationCa {
+    /// From the root on; the last one signs for cards.
+    chain: Vec<CertifiedIssuer<'static, KeyPair>>,
+}
 
 impl std::fmt::Debug for AttestationCa {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,26 +30,58 @@ impl std::fmt::Debug for AttestationCa {
 }
 
 impl AttestationCa {
-    /// A new one.
+    /// A new one, which signs for cards itself.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "makes a key: no default value")]
     pub fn new() -> Self {
         let key = KeyPair::generate().expect("a P-256 key");
-        let params = ca("touchmark test PIV root CA");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a CA certificate"))
+        Self { chain: vec![root(key)] }
     }
 
-    /// Its certificate, DER.
+    /// A new one as Yubico has had it since firmware 5.7.4: RSA, and two certificates between it and the cards.
+    #[must_use]
+    pub fn with_two_between() -> Self {
+        let mut chain = vec![root(rsa_key())];
+        for name in ["touchmark test intermediate B 1", "touchmark test PIV B 1"] {
+            let above = chain.last().expect("a root");
+            let issued = CertifiedIssuer::signed_by(ca(name), rsa_key(), above).expect("a CA certificate");
+            chain.push(issued);
+        }
+        Self { chain }
+    }
+
+    /// The root certificate, DER.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        self.0.der()
+        self.chain[0].der()
     }
 
-    /// Its certificate, PEM.
+    /// All its certificates, PEM, the root first.
     #[must_use]
     pub fn pem(&self) -> String {
-        self.0.pem()
+        self.pems().concat()
     }
+
+    /// The same, each by itself.
+    #[must_use]
+    pub fn pems(&self) -> Vec<String> {
+        self.chain.iter().map(|one| one.pem()).collect()
+    }
+
+    fn for_cards(&self) -> &CertifiedIssuer<'static, KeyPair> {
+        self.chain.last().expect("a root")
+    }
+}
+
+fn root(key: KeyPair) -> CertifiedIssuer<'static, KeyPair> {
+    CertifiedIssuer::self_signed(ca("touchmark test PIV root CA"), key).expect("a CA certificate")
+}
+
+/// By OpenSSL: `ring` signs with RSA keys and makes none.
+fn rsa_key() -> KeyPair {
+    let openssl = Cli::new(tool("openssl"));
+    let made = openssl.args(["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]).ok();
+    KeyPair::from_pem(&made.stdout).expect("an RSA key")
 }
 
 /// What a card needs to attest, besides its key.
@@ -57,7 +94,8 @@ impl Attester {
     /// For a card whose slot f9 has this key; the certificate of that key, DER.
     pub(super) fn new(authority: &AttestationCa, key: &Key) -> (Self, Vec<u8>) {
         let params = ca("Yubico PIV Attestation");
-        let certificate = params.signed_by(&Point(key.point()), &authority.0).expect("a CA certificate");
+        let certificate =
+            params.signed_by(&Point(key.point()), authority.for_cards()).expect("a CA certificate");
         (Self { params }, certificate.der().to_vec())
     }
 

@@ -58,6 +58,23 @@ fn a_card_that_another_authority_vouches_for_is_not_believed() {
     attest(&world, &[]).run().exits(1).says("NOT_ATTESTED").says("touchmark test PIV root CA");
 }
 
+/// As Yubico signs for cards since 5.7.4.
+#[test]
+fn a_chain_with_two_certificates_between_card_and_root_is_followed_and_none_of_them_may_be_missing() {
+    let authority = AttestationCa::with_two_between();
+    let (world, id) = with_key(&authority, Firmware::V5_7);
+    let shown = attest(&world, &["--out", "saved"]).ok().json();
+    assert_eq!(shown["attested"][0]["key"], id.as_str());
+    let verify = ["verify", "-CAfile", "ca.pem", "-untrusted", "saved/f9.pem", "saved/9c.pem"];
+    Cli::new(tool("openssl")).folder(world.home.path()).args(verify).ok();
+    let all = authority.pems();
+    for (missing, named) in [(1, "touchmark test intermediate B 1"), (2, "touchmark test PIV B 1")] {
+        let others: String = (0..all.len()).filter(|at| *at != missing).map(|at| all[at].as_str()).collect();
+        std::fs::write(world.home.path().join("ca.pem"), others).unwrap();
+        attest(&world, &[]).run().exits(1).says("NOT_ATTESTED").says(named);
+    }
+}
+
 #[test]
 fn without_a_file_of_authorities_nothing_is_believed_and_it_says_where_they_are() {
     let (world, _) = with_key(&AttestationCa::new(), Firmware::V5_7);
