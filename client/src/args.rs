@@ -1,7 +1,9 @@
 //! The command line, one definition for parsing, help, completions and man pages.
 //!
-//! Argument structs of all verbs live in `args/`: `reading` (no daemon needed), `signing`, `keys`, `records`.
+//! Argument structs of all verbs live in `args/`: `reading` (no daemon needed), `signing`, `keys`, `records`,
+//! `ceremony`.
 //! `cmd::dispatch` maps each verb to `cmd::VERB::run(&Ctx, VerbArgs)`.
+mod ceremony;
 mod keys;
 mod reading;
 mod records;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub use ceremony::*;
 pub use keys::*;
 pub use reading::*;
 pub use records::*;
@@ -134,6 +137,10 @@ pub enum Command {
     Refresh(RefreshArgs),
     /// What is due to expire; the exit code is for monitoring
     Expiry(ExpiryArgs),
+    /// Another key for root, targets, snapshot or timestamp
+    Rotate(RotateArgs),
+    /// Offline root ceremonies: plan, show, sign, merge, publish, verify
+    Ceremony(CeremonyArgs),
     /// The daemon's record of what it did
     Audit(AuditArgs),
     /// The versions that the daemon has given out

@@ -1,5 +1,6 @@
 //! One verb a file. A command reads its arguments, calls the rooms that do the work, and prints one answer.
 pub mod audit;
+pub mod ceremony;
 pub mod completions;
 pub mod delete;
 pub mod doctor;
@@ -15,6 +16,7 @@ pub mod pull;
 pub mod push;
 pub mod refresh;
 pub mod revoke;
+pub mod rotate;
 pub mod run;
 pub mod sign;
 pub mod status;
@@ -35,6 +37,8 @@ use crate::error::Error;
 pub async fn dispatch(ctx: &Ctx, command: Command) -> Result<(), Error> {
     match command {
         Command::Pull(args) => pull::run(ctx, args).await,
+        Command::Ceremony(args) => ceremony::run(ctx, args).await,
+        Command::Rotate(args) => rotate::run(ctx, args).await,
         Command::Run(args) => run::run(ctx, args).await,
         Command::Verify(args) => verify::run(ctx, args).await,
         Command::Inspect(args) => inspect::run(ctx, args).await,

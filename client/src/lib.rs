@@ -4,6 +4,7 @@
 
 pub mod args;
 pub mod attestation;
+pub mod ceremony;
 pub mod checked;
 pub mod cmd;
 pub mod config;

@@ -96,7 +96,8 @@ async fn create(dev: &Dev, role: Role, repository: &Gun) -> PublicKey {
 }
 
 async fn certificate(dev: &Dev, key_id: &str, gun: &Gun) -> RootCertificate {
-    let request = v1::IssueRootCertificateRequest { key_id: key_id.to_owned(), gun: gun.to_string() };
+    let request =
+        v1::IssueRootCertificateRequest { key_id: key_id.to_owned(), gun: gun.to_string(), renew: false };
     let mut events =
         KeysClient::new(dev.channel().await).issue_root_certificate(request).await.unwrap().into_inner();
     while let Some(event) = events.next().await {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use touchmark_tuf::Sha256Digest;
 
+use crate::line::{hex, write};
 use crate::v1::AuditRow;
 
 /// What stands before the first row.
@@ -27,9 +28,7 @@ pub fn hash(previous: &[u8; 32], json: &str) -> [u8; 32] {
 pub fn line(seq: u64, time_unix_ms: i64, mut event: Map<String, Value>) -> String {
     event.insert("seq".to_owned(), seq.into());
     event.insert("time".to_owned(), time_unix_ms.into());
-    let mut out = String::new();
-    write_object(&event, &mut out);
-    out
+    write(&event)
 }
 
 /// The bytes that the audit key signs for a head.
@@ -196,57 +195,6 @@ pub fn import(line: &str) -> Option<AuditRow> {
         time_unix_ms: fields.get("time")?.as_i64()?,
         json: json.to_owned(),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn write_object(object: &Map<String, Value>, out: &mut String) {
-    let mut entries: Vec<_> = object.iter().collect();
-    entries.sort_by_key(|(key, _)| key.as_str());
-    out.push('{');
-    for (at, (key, value)) in entries.into_iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        write_text(key, out);
-        out.push(':');
-        write_value(value, out);
-    }
-    out.push('}');
-}
-
-fn write_value(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(object) => write_object(object, out),
-        Value::String(text) => write_text(text, out),
-        Value::Array(values) => {
-            out.push('[');
-            for (at, value) in values.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_value(value, out);
-            }
-            out.push(']');
-        }
-        plain => out.push_str(&plain.to_string()),
-    }
-}
-
-/// In ASCII: names from documents can turn neither a terminal nor the direction of writing.
-fn write_text(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            ' '..='~' => out.push(c),
-            _ => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 
 pub mod audit;
 pub mod convert;
+mod line;
 pub mod reason;
 pub mod socket;
+pub mod transcript;
 
 /// Generated from `proto/touchmark/v1/*.proto`.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub)]

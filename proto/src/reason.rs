@@ -51,6 +51,8 @@ reasons! {
     KeyUnknown = "KEY_UNKNOWN", NotFound, 2;
     /// No such token in the configuration.
     TokenUnknown = "TOKEN_UNKNOWN", NotFound, 2;
+    /// Client: a file of a ceremony is damaged, or is not what was agreed on.
+    CeremonyInvalid = "CEREMONY_INVALID", Unknown, 2;
     /// Client: the registry has no such tag.
     TagNotFound = "TAG_NOT_FOUND", Unknown, 2;
     /// Client: something has to be asked and there is no terminal.
@@ -99,6 +101,12 @@ reasons! {
     Overloaded = "OVERLOADED", ResourceExhausted, 5;
     /// The state changed between two steps of one command. A retry helps.
     Conflict = "CONFLICT", Aborted, 5;
+    /// Client: the plan of a ceremony is out of date: time or the trust server has moved on.
+    PlanOutdated = "PLAN_OUTDATED", Unknown, 5;
+    /// Client: it is from a rehearsal, and is not to be taken for the real thing.
+    RehearsalOnly = "REHEARSAL_ONLY", Unknown, 5;
+    /// Client: signatures are still missing.
+    CeremonyIncomplete = "CEREMONY_INCOMPLETE", Unknown, 1;
     /// Client: the repository has no trust data.
     NoTrustData = "NO_TRUST_DATA", Unknown, 1;
     /// Client: the tag is not signed.

@@ -225,8 +225,11 @@ impl Publisher<'_> {
     }
 
     async fn certificate(&self, key: &v1::Key) -> Result<PublicKey, Error> {
-        let request =
-            v1::IssueRootCertificateRequest { key_id: key.id.clone(), gun: self.image.gun().to_string() };
+        let request = v1::IssueRootCertificateRequest {
+            key_id: key.id.clone(),
+            gun: self.image.gun().to_string(),
+            renew: false,
+        };
         let certificate = self
             .daemon
             .until_right(async || {

@@ -62,6 +62,15 @@ impl v1::signer_server::Signer for Service {
         }))
     }
 
+    type SealTranscriptStream = super::desk::Events<v1::SealTranscriptEvent>;
+
+    async fn seal_transcript(
+        &self,
+        _request: Request<tonic::Streaming<v1::SealTranscriptRequest>>,
+    ) -> Result<Response<Self::SealTranscriptStream>, Status> {
+        Err(Status::unimplemented("not there yet"))
+    }
+
     type LastStream = Events<v1::LastChunk>;
 
     async fn last(&self, request: Request<v1::LastRequest>) -> Result<Response<Self::LastStream>, Status> {

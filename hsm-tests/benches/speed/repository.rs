@@ -171,7 +171,8 @@ async fn root_key(channel: &Channel) -> v1::Key {
 }
 
 async fn certificate(channel: &Channel, root: &v1::Key, gun: &str) -> PublicKey {
-    let request = v1::IssueRootCertificateRequest { key_id: root.id.clone(), gun: gun.to_owned() };
+    let request =
+        v1::IssueRootCertificateRequest { key_id: root.id.clone(), gun: gun.to_owned(), renew: false };
     let mut keys = KeysClient::new(channel.clone());
     let mut events = keys.issue_root_certificate(request).await.unwrap().into_inner();
     while let Some(event) = events.message().await.unwrap() {

@@ -69,7 +69,8 @@ impl TokenRoot {
 }
 
 async fn certificate(channel: &Channel, key: &str, gun: &str) -> Result<PublicKey, Failure> {
-    let request = v1::IssueRootCertificateRequest { key_id: key.to_owned(), gun: gun.to_owned() };
+    let request =
+        v1::IssueRootCertificateRequest { key_id: key.to_owned(), gun: gun.to_owned(), renew: false };
     let mut events = KeysClient::new(channel.clone()).issue_root_certificate(request).await?.into_inner();
     while let Some(event) = events.message().await? {
         if let Some(Event::Certificate(made)) = event.event {

@@ -1,0 +1,10 @@
+//! Offline root ceremonies: the files that travel on a stick, and the checks that everybody makes of them. A plan holds
+//! exact documents; whoever reads it believes the documents, not what stands beside them. `cmd::ceremony` has the steps.
+//!
+//! `plan` is the file of what is to be signed; `item` one repository of it, checked from its documents; `quorum` who has
+//! to sign; `fingerprint` what people compare; `file` how files are written whole or not at all.
+pub mod file;
+pub mod fingerprint;
+pub mod item;
+pub mod plan;
+pub mod quorum;
