@@ -2,9 +2,11 @@
 //! exact documents; whoever reads it believes the documents, not what stands beside them. `cmd::ceremony` has the steps.
 //!
 //! `plan` is the file of what is to be signed; `item` one repository of it, checked from its documents; `quorum` who has
-//! to sign; `fingerprint` what people compare; `file` how files are written whole or not at all.
+//! to sign; `fingerprint` what people compare; `file` how files are written whole or not at all; `growing` how one
+//! grows entry by entry.
 pub mod file;
 pub mod fingerprint;
+pub mod growing;
 pub mod item;
 pub mod plan;
 pub mod quorum;
