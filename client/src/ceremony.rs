@@ -3,10 +3,11 @@
 //!
 //! `plan` is the file of what is to be signed; `item` one repository of it, checked from its documents; `quorum` who has
 //! to sign; `fingerprint` what people compare; `file` how files are written whole or not at all; `growing` how one
-//! grows entry by entry.
+//! grows entry by entry; `transcript` what one signer did, with the signatures.
 pub mod file;
 pub mod fingerprint;
 pub mod growing;
 pub mod item;
 pub mod plan;
 pub mod quorum;
+pub mod transcript;

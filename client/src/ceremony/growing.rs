@@ -2,6 +2,7 @@
 //! whole, before the next thing happens; an entry that was cut short is taken away when the file is opened again.
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -12,6 +13,9 @@ use touchmark_tuf::Instant;
 
 use super::file::{self, FILE_MAX, name};
 use crate::error::Error;
+
+/// What every file of entries begins with.
+const BEGINNING: &[u8] = br#"{""#;
 
 /// An open file of entries. While it is open, no other process adds to it.
 #[derive(Debug)]
@@ -63,6 +67,12 @@ impl Growing {
         (&mut file).take(FILE_MAX).read_to_end(&mut bytes).map_err(|cause| refuse("read", path, &cause))?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let dropped = bytes.len() - whole;
+        // Nobody's file is emptied that is none of ours.
+        let is_ours = whole > 0 || BEGINNING.starts_with(bytes.get(..BEGINNING.len()).unwrap_or(&bytes));
+        if !is_ours {
+            let message = format!("{} holds something else than entries", name(path));
+            return Err(Error::new(Reason::CeremonyInvalid, message).hint("another --out"));
+        }
         bytes.truncate(whole);
         let (text, entries, chain) = read(bytes).map_err(|cause| {
             Error::new(Reason::CeremonyInvalid, format!("{} is not to be used: {cause}", name(path)))
@@ -88,7 +98,8 @@ impl Growing {
             .file
             .seek(SeekFrom::Start(self.length))
             .and_then(|_| self.file.write_all(line.as_bytes()))
-            .and_then(|()| self.file.sync_data());
+            .and_then(|()| self.file.sync_data())
+            .and_then(|()| self.is_where_it_was());
         if let Err(cause) = written {
             // Where not even this is possible, opening it again does it.
             drop(self.cut());
@@ -103,6 +114,15 @@ impl Growing {
     #[must_use]
     pub const fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// A stick that was pulled, or a file that was moved: the entry would be nowhere.
+    fn is_where_it_was(&self) -> io::Result<()> {
+        let (here, there) = (self.file.metadata()?, std::fs::metadata(&self.path)?);
+        if (here.dev(), here.ino()) == (there.dev(), there.ino()) {
+            return Ok(());
+        }
+        Err(io::Error::other("another file has taken its place"))
     }
 
     fn cut(&self) -> io::Result<()> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use touchmark_proto::reason::Reason;
 use touchmark_tuf::{
-    CheckSignature, Difference, KeyId, Pin, RoleName, Root, RootCertificate, RootSource, Sha256Digest,
-    Trusted, Version, diff, exact, shown,
+    CheckSignature, Difference, KeyId, Pin, PublicKey, RoleName, Root, RootCertificate, RootSource,
+    Sha256Digest, Trusted, Version, diff, exact, shown,
 };
 
 use super::plan::{Occasion, Repository};
@@ -73,15 +73,28 @@ impl<'p> Item<'p> {
     /// Ids under which a key (canonical id) is listed in the old root and the new one: it signs once for each.
     #[must_use]
     pub fn listed_as(&self, key: &KeyId) -> Vec<KeyId> {
-        let roots = self.base.iter().map(|trusted| &**trusted.root()).chain([&self.root]);
-        let mut ids: Vec<KeyId> = roots
-            .flat_map(|root| root.keys_of(&RoleName::Root))
-            .filter(|listed| listed.canonical_id() == *key)
-            .map(touchmark_tuf::PublicKey::id)
-            .collect();
+        let of_key = self.root_keys().filter(|listed| listed.canonical_id() == *key);
+        let mut ids: Vec<KeyId> = of_key.map(PublicKey::id).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// A root key as the old root or the new one lists it: a certificate.
+    #[must_use]
+    pub fn listed(&self, id: &KeyId) -> Option<&PublicKey> {
+        self.root_keys().find(|listed| listed.id() == *id)
+    }
+
+    /// A root key of the old root or the new one, by its canonical id.
+    #[must_use]
+    pub fn public(&self, key: &KeyId) -> Option<&PublicKey> {
+        self.root_keys().find(|listed| listed.canonical_id() == *key)
+    }
+
+    fn root_keys(&self) -> impl Iterator<Item = &PublicKey> {
+        let roots = self.base.iter().map(|trusted| &**trusted.root()).chain([&self.root]);
+        roots.flat_map(|root| root.keys_of(&RoleName::Root))
     }
 }
 
