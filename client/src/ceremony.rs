@@ -3,11 +3,18 @@
 //!
 //! `plan` is the file of what is to be signed; `item` one repository of it, checked from its documents; `quorum` who has
 //! to sign; `fingerprint` what people compare; `file` how files are written whole or not at all; `growing` how one
-//! grows entry by entry; `transcript` what one signer did, with the signatures.
+//! grows entry by entry; `transcript` what one signer did, with the signatures; `keyholder` what the holder of a root
+//! key hands over; `fleet` which repositories; `words` and `needs` what a plan changes and whom it needs; `rehearsal`
+//! what is made up.
 pub mod file;
 pub mod fingerprint;
+pub mod fleet;
 pub mod growing;
 pub mod item;
+pub mod keyholder;
+pub mod needs;
 pub mod plan;
 pub mod quorum;
+pub mod rehearsal;
 pub mod transcript;
+pub mod words;

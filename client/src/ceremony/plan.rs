@@ -1,6 +1,6 @@
 //! The plan of a ceremony: a file that people can read, with the exact documents that are to be signed. Its one form
 //! makes every changed byte visible; who may have changed it on purpose is what the fingerprint is for.
-mod written;
+pub(in crate::ceremony) mod written;
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use touchmark_proto::reason::Reason;
 use touchmark_tuf::{Gun, Instant, PublicKey, Sha256Digest};
 
 use super::file;
+use crate::args::RehearsalArgs;
 use crate::error::Error;
 
 pub use written::PlanError;
@@ -41,6 +42,14 @@ pub enum Occasion {
     Earnest,
     /// Made-up repositories, nothing of it is ever published.
     Rehearsal,
+}
+
+impl Occasion {
+    /// As the flag says.
+    #[must_use]
+    pub const fn of(args: &RehearsalArgs) -> Self {
+        if args.rehearsal { Self::Rehearsal } else { Self::Earnest }
+    }
 }
 
 /// A root key that takes part, and where it lives, as its holder told.

@@ -51,9 +51,10 @@ struct Written {
     repositories: Vec<WrittenRepository>,
 }
 
+/// A root key, as plans and key files have it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenKey {
+pub(in crate::ceremony) struct WrittenKey {
     id: String,
     label: String,
     token_kind: String,
@@ -90,7 +91,7 @@ pub(super) fn write(plan: &Plan) -> Vec<u8> {
         repositories: plan.repositories.iter().map(write_repository).collect(),
     };
     let sha256 = digest(&plan);
-    file(&File { format: FORMAT.to_owned(), plan, sha256 })
+    pretty(&File { format: FORMAT.to_owned(), plan, sha256 })
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
@@ -98,7 +99,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
     if written.format != FORMAT {
         return Err(PlanError::Format);
     }
-    if written.sha256 != digest(&written.plan) || file(&written) != bytes {
+    if written.sha256 != digest(&written.plan) || pretty(&written) != bytes {
         return Err(PlanError::Changed);
     }
     let plan = written.plan;
@@ -120,27 +121,34 @@ pub(super) fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
         made: Instant::from_unix(plan.made_unix),
         good_until: Instant::from_unix(plan.good_until_unix),
         tool: plan.tool,
-        keys: plan.keys.into_iter().enumerate().map(key).collect::<Result<_, _>>()?,
+        keys: plan
+            .keys
+            .into_iter()
+            .enumerate()
+            .map(|(at, written)| read_key(&format!("keys[{at}]"), written))
+            .collect::<Result<_, _>>()?,
         repositories,
     })
 }
 
-fn digest(plan: &Written) -> String {
-    let text = serde_json::to_vec(plan).unwrap_or_default();
+/// The digest of a file's own content: SHA-256 of it without white space, hex.
+pub(in crate::ceremony) fn digest(content: &impl Serialize) -> String {
+    let text = serde_json::to_vec(content).unwrap_or_default();
     Sha256Digest::of(&text).to_string()
 }
 
-fn file(file: &File) -> Vec<u8> {
+/// The one form of a whole file.
+pub(in crate::ceremony) fn pretty(file: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(file).unwrap_or_default();
     bytes.push(b'\n');
     bytes
 }
 
-fn field(field: impl Into<String>, why: impl std::fmt::Display) -> PlanError {
+pub(in crate::ceremony) fn field(field: impl Into<String>, why: impl std::fmt::Display) -> PlanError {
     PlanError::Field { field: field.into(), why: why.to_string() }
 }
 
-fn write_key(key: &RootKey) -> WrittenKey {
+pub(in crate::ceremony) fn write_key(key: &RootKey) -> WrittenKey {
     WrittenKey {
         id: key.public.canonical_id().to_string(),
         label: key.label.clone(),
@@ -154,8 +162,8 @@ fn write_key(key: &RootKey) -> WrittenKey {
     }
 }
 
-fn key((at, written): (usize, WrittenKey)) -> Result<RootKey, PlanError> {
-    let wrong = |name: &str, why: &dyn std::fmt::Display| field(format!("keys[{at}].{name}"), why);
+pub(in crate::ceremony) fn read_key(at: &str, written: WrittenKey) -> Result<RootKey, PlanError> {
+    let wrong = |name: &str, why: &dyn std::fmt::Display| field(format!("{at}.{name}"), why);
     let spki = STANDARD.decode(&written.public_key).map_err(|why| wrong("public_key", &why))?;
     let public = PublicKey::from_spki(&spki).map_err(|why| wrong("public_key", &why))?;
     if public.canonical_id().to_string() != written.id {
