@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)] // a test is all that this file is
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -168,9 +169,16 @@ async fn a_repository_is_made_and_signed_and_survives_a_restart() {
     assert!(listed.matches(&gun));
     assert_eq!(certificate(&dev, &root.id, &gun).await.pem(), listed.pem(), "one per key and repository");
 
-    let root_document =
-        first_root(&gun, &[listed.public_key()], &targets, &snapshot, &timestamp, expires(now, 3650))
-            .unwrap();
+    let root_document = first_root(
+        &gun,
+        &[listed.public_key()],
+        NonZeroU32::MIN,
+        &targets,
+        &snapshot,
+        &timestamp,
+        expires(now, 3650),
+    )
+    .unwrap();
     let targets_document = first_targets(expires(now, 1095));
     let request = [
         ("root", root.id.clone(), root_document.write()),

@@ -3,6 +3,7 @@
 
 mod root;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
@@ -299,6 +300,8 @@ fn root_file(gun: &str, targets: &PublicKey) -> Vec<u8> {
     let others = [snapshot, timestamp].map(|key| PublicKey::from_p256_point(&point(&key)));
     let certificates = [certificate.clone()];
     let root =
-        first_root(&gun, &certificates, targets, &others[0], &others[1], Expires::at(to)).unwrap().write();
+        first_root(&gun, &certificates, NonZeroU32::MIN, targets, &others[0], &others[1], Expires::at(to))
+            .unwrap()
+            .write();
     assemble(&root, &[Signature::ecdsa(certificate.id(), &sign(&root))]).unwrap()
 }

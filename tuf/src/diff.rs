@@ -89,10 +89,30 @@ pub enum Difference {
         /// The key.
         key_id: KeyId,
     },
-    /// The keys or the threshold of another base role changed, or the threshold of the root role.
+    /// A root key is listed by another certificate.
+    RootCertificateReplaced {
+        /// The canonical id of the key.
+        key: KeyId,
+        /// The id by which it was listed.
+        from: KeyId,
+        /// The id by which it is listed from now on.
+        to: KeyId,
+    },
+    /// Another number of root keys must sign.
+    RootThresholdChanged {
+        /// So far; `None`: there was no root.
+        from: Option<u32>,
+        /// From now on.
+        to: u32,
+        /// How many different root keys there are from now on.
+        of: usize,
+    },
+    /// The keys or the threshold of another base role changed.
     RoleKeysChanged {
         /// The role.
         role: RoleName,
+        /// Its keys so far.
+        from: Vec<KeyId>,
         /// Its keys from now on.
         keys: Vec<KeyId>,
         /// How many must sign from now on.
@@ -146,8 +166,21 @@ impl fmt::Display for Difference {
             }
             Self::RootKeyAdded { key_id } => write!(f, "root key {key_id} added"),
             Self::RootKeyRemoved { key_id } => write!(f, "root key {key_id} removed"),
-            Self::RoleKeysChanged { role, keys, threshold } => {
-                write!(f, "{role}: {threshold} of the keys {} must sign", Keys(keys))
+            Self::RootCertificateReplaced { key, from, to } => {
+                write!(f, "root key {key} is listed by another certificate: {to} instead of {from}")
+            }
+            Self::RootThresholdChanged { from, to, of } => {
+                write!(f, "{to} of {of} root {} must sign", if *of == 1 { "key" } else { "keys" })?;
+                from.map_or(Ok(()), |from| write!(f, " instead of {from}"))
+            }
+            Self::RoleKeysChanged { role, from, keys, threshold } => {
+                write!(f, "{role} is signed by ")?;
+                if (keys.len(), *threshold) == (1, 1) {
+                    write!(f, "the key {}", Keys(keys))?;
+                } else {
+                    write!(f, "{threshold} of the keys {}", Keys(keys))?;
+                }
+                if from.is_empty() || from == keys { Ok(()) } else { write!(f, " instead of {}", Keys(from)) }
             }
             Self::FileChanged { role, to: Some(digest) } => write!(f, "{role} is the file sha256:{digest}"),
             Self::FileChanged { role, to: None } => write!(f, "{role} is no longer listed"),

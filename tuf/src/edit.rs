@@ -57,24 +57,28 @@ pub enum TargetChange {
     },
 }
 
-/// One change of a root document.
+/// One change of a root document. In which order several come does not matter to what is allowed: whether the keys fit
+/// is looked at when all are made. A key gets a new certificate by adding the new one and removing the old one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootChange {
     /// A root key more; its certificate must be for the repository.
     AddRootKey(PublicKey),
     /// A root key less. Its certificate stays described, as Notary leaves it.
     RemoveRootKey(KeyId),
+    /// That many root keys must sign from now on.
+    SetThreshold(NonZeroU32),
     /// Another key for `targets`, `snapshot` or `timestamp`, instead of all that it had.
     SetRoleKey(RoleName, PublicKey),
 }
 
-/// The first root of a repository: any one of the root keys signs, version 1.
+/// The first root of a repository, version 1: `threshold` of the root keys have to sign it, and whatever replaces it.
 ///
 /// # Errors
-/// If there is no root key or one of them has no certificate for the repository.
+/// If there are fewer root keys than that, or one of them has no certificate for the repository.
 pub fn first_root(
     gun: &Gun,
     root_certs: &[PublicKey],
+    threshold: NonZeroU32,
     targets: &PublicKey,
     snapshot: &PublicKey,
     timestamp: &PublicKey,
@@ -86,7 +90,7 @@ pub fn first_root(
         RoleKeys::any_of(listed.iter().map(|key| key.id()).collect())
     };
     let roles = RootRoles {
-        root: role(&root_certs.iter().collect::<Vec<_>>()),
+        root: RoleKeys { threshold, ..role(&root_certs.iter().collect::<Vec<_>>()) },
         snapshot: role(&[snapshot]),
         targets: role(&[targets]),
         timestamp: role(&[timestamp]),
@@ -94,7 +98,9 @@ pub fn first_root(
     for key in root_certs {
         check_certificate(gun, key)?;
     }
-    checked(Root { consistent_snapshot: false, expires, keys, roles, version: Version::FIRST })
+    let root = Root { consistent_snapshot: false, expires, keys, roles, version: Version::FIRST };
+    check_root_keys(&root, &root_certs.iter().map(PublicKey::id).collect::<Vec<_>>())?;
+    checked(root)
 }
 
 /// The root that follows `base`. It needs the signatures of the old root keys and of the new ones.
@@ -108,6 +114,7 @@ pub fn next_root(
     expires: Expires,
 ) -> Result<Root, EditError> {
     let mut root = Root { expires, version: following(base.version)?, ..base.clone() };
+    let mut added = Vec::new();
     for change in changes {
         match change {
             RootChange::AddRootKey(key) => {
@@ -115,6 +122,7 @@ pub fn next_root(
                 root.keys.insert(key.id(), key.clone());
                 if !root.roles.root.key_ids.contains(&key.id()) {
                     root.roles.root.key_ids.push(key.id());
+                    added.push(key.id());
                 }
             }
             RootChange::RemoveRootKey(key_id) => {
@@ -122,13 +130,11 @@ pub fn next_root(
                 let at = listed.iter().position(|id| id == key_id);
                 listed.remove(at.ok_or(EditError::NoSuchKey(*key_id, RoleName::Root))?);
             }
+            RootChange::SetThreshold(threshold) => root.roles.root.threshold = *threshold,
             RootChange::SetRoleKey(role, key) => set_role_key(&mut root, role, key)?,
         }
     }
-    let needed = usize::try_from(root.roles.root.threshold.get()).unwrap_or(usize::MAX);
-    if root.roles.root.key_ids.len() < needed {
-        return Err(EditError::TooFewKeys(RoleName::Root));
-    }
+    check_root_keys(&root, &added)?;
     checked(root)
 }
 
@@ -210,6 +216,21 @@ fn check_certificate(gun: &Gun, key: &PublicKey) -> Result<(), EditError> {
         Some(Ok(certificate)) if certificate.matches(gun) => Ok(()),
         _ => Err(EditError::RootCertificate(key.id())),
     }
+}
+
+/// Enough different root keys for the threshold, and none of the `added` ones a second time in another certificate:
+/// Notary's readers would count that as two signers.
+fn check_root_keys(root: &Root, added: &[KeyId]) -> Result<(), EditError> {
+    for id in added {
+        let Some(key) = root.keys_of(&RoleName::Root).find(|key| key.id() == *id) else { continue };
+        let twin = |other: &&PublicKey| other.id() != *id && other.canonical_id() == key.canonical_id();
+        if let Some(other) = root.keys_of(&RoleName::Root).find(twin) {
+            return Err(EditError::SameRootKey { listed: other.id(), added: *id });
+        }
+    }
+    let needed = usize::try_from(root.roles.root.threshold.get()).unwrap_or(usize::MAX);
+    let keys = root.different_keys(&RoleName::Root);
+    if keys < needed { Err(EditError::TooFewRootKeys { keys, needed }) } else { Ok(()) }
 }
 
 fn set_role_key(root: &mut Root, role: &RoleName, key: &PublicKey) -> Result<(), EditError> {

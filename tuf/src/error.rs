@@ -404,9 +404,22 @@ pub enum EditError {
     /// The key to remove is not one of the role.
     #[error("the key {0} is not listed for {1}")]
     NoSuchKey(KeyId, RoleName),
-    /// Fewer keys would be left than signatures are needed.
-    #[error("{0} would have fewer keys than signatures that it needs")]
-    TooFewKeys(RoleName),
+    /// Fewer root keys would be left than have to sign. One key in two certificates is one key.
+    #[error("there would be {keys} root {}, and {needed} must sign", if *.keys == 1 { "key" } else { "keys" })]
+    TooFewRootKeys {
+        /// How many different ones.
+        keys: usize,
+        /// How many have to sign.
+        needed: usize,
+    },
+    /// A root key would be listed twice.
+    #[error("the certificates {listed} and {added} are of one root key: remove the old one to renew it")]
+    SameRootKey {
+        /// The certificate that is listed already, or first.
+        listed: KeyId,
+        /// The other one.
+        added: KeyId,
+    },
     /// The new document breaks a rule of its kind, or a limit.
     #[error("the new document: {0}")]
     Exact(#[from] ExactError),

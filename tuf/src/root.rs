@@ -1,5 +1,5 @@
 //! The root document: which keys may sign for each base role.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::canonical::{Reader, Writer};
 use crate::document::{
@@ -56,6 +56,12 @@ impl Root {
     /// The described keys of a base role, in the order in which the role lists them; none for a delegation.
     pub fn keys_of(&self, role: &RoleName) -> impl Iterator<Item = &PublicKey> {
         self.role(role).into_iter().flat_map(|keys| &keys.key_ids).filter_map(|key_id| self.keys.get(key_id))
+    }
+
+    /// How many different keys a base role lists. One key in two certificates is one, though Notary counts two.
+    #[must_use]
+    pub fn different_keys(&self, role: &RoleName) -> usize {
+        self.keys_of(role).filter_map(PublicKey::material).collect::<BTreeSet<_>>().len()
     }
 }
 

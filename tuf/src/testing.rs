@@ -1,4 +1,5 @@
 //! Keys and repositories for tests, the same ones on every run.
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use p256::ecdsa::SigningKey;
@@ -116,6 +117,7 @@ impl World {
         let root = first_root(
             &gun(),
             std::slice::from_ref(&root_key.public),
+            NonZeroU32::MIN,
             &targets_key.public,
             &snapshot_key.public,
             &timestamp_key.public,

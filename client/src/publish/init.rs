@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{
@@ -164,8 +165,16 @@ impl Publisher<'_> {
             None => server_key(&self.notary.snapshot_key().await?)?,
         };
         let expires = |life| Expires::at(self.ctx.now.plus(life));
-        let root = first_root(gun, &certificates, &targets, &snapshot, &timestamp, expires(ROOT_LIFE))
-            .map_err(|cause| Error::internal(format!("the first root: {cause}")))?;
+        let root = first_root(
+            gun,
+            &certificates,
+            NonZeroU32::MIN,
+            &targets,
+            &snapshot,
+            &timestamp,
+            expires(ROOT_LIFE),
+        )
+        .map_err(|cause| Error::internal(format!("the first root: {cause}")))?;
         let first = first_targets(expires(TARGETS_LIFE));
 
         let ring = Keyring::of(gun, &self.daemon.key_list().await?);

@@ -37,6 +37,8 @@ pub fn needs(role: &RoleName, differences: &[Difference]) -> Result<Vec<Need>, D
             // Part of the making where the root is new.
             Difference::RootKeyAdded { .. }
             | Difference::RootKeyRemoved { .. }
+            | Difference::RootCertificateReplaced { .. }
+            | Difference::RootThresholdChanged { .. }
             | Difference::RoleKeysChanged { .. } => {
                 if !created {
                     needs.insert(Need::of(Action::Rotate));

@@ -22,6 +22,11 @@ pub(super) fn check(gun: &Gun, new: &Root) -> Result<(), String> {
             }
         }
     }
+    // Notary's readers count certificates: with two of one key a threshold of two would be met by that key alone.
+    let (keys, threshold) = (new.different_keys(&RoleName::Root), new.roles.root.threshold.get());
+    if u32::try_from(keys).is_ok_and(|keys| keys < threshold) {
+        return Err(format!("{threshold} root keys must sign, and there are {keys} different ones"));
+    }
     Ok(())
 }
 

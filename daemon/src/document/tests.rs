@@ -80,7 +80,8 @@ fn changes_of_delegations_need_delegate_and_of_keys_rotate() {
     let name = DelegationName::new("alice").unwrap();
     let removed = Difference::DelegationRemoved { name };
     assert_eq!(actions(&RoleName::Targets, &[removed]), [Action::Delegate.as_str()]);
-    let keys = Difference::RoleKeysChanged { role: RoleName::Timestamp, keys: vec![], threshold: 1 };
+    let keys =
+        Difference::RoleKeysChanged { role: RoleName::Timestamp, from: vec![], keys: vec![], threshold: 1 };
     assert_eq!(actions(&RoleName::Root, std::slice::from_ref(&keys)), ["rotate"]);
     let created = Difference::Created { what: "root", expires: expires(2_000) };
     assert_eq!(actions(&RoleName::Root, &[created, keys]), ["init"]);

@@ -1,5 +1,6 @@
 //! Repositories that a daemon signs for, made over its own gRPC: no trust server has a part in signing.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
@@ -84,6 +85,7 @@ pub(crate) async fn make(channel: &Channel, gun: &str) -> Made {
     let root = first_root(
         &gun.parse().unwrap(),
         &[certificate],
+        NonZeroU32::MIN,
         &targets_key,
         &elsewhere(1),
         &elsewhere(2),

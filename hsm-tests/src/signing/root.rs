@@ -1,6 +1,7 @@
 //! Repositories whose root key is on a token.
 
 use p256::ecdsa::SigningKey;
+use std::num::NonZeroU32;
 use tonic::transport::Channel;
 use touchmark_proto::v1;
 use touchmark_proto::v1::keys_client::KeysClient;
@@ -46,7 +47,8 @@ impl TokenRoot {
         let [snapshot, timestamp] = [8, 9].map(elsewhere);
         let expires = Expires::at(now().plus(LIFE));
         let gun: touchmark_tuf::Gun = gun.parse().expect("a name");
-        let root = first_root(&gun, &[certificate], &targets, &snapshot, &timestamp, expires);
+        let root =
+            first_root(&gun, &[certificate], NonZeroU32::MIN, &targets, &snapshot, &timestamp, expires);
         let root = root.expect("a root").write();
         let public = PublicKey::from_spki(&key.public_key).expect("the daemon's own key");
         let made = Self { gun: gun.to_string(), id: key.id.clone(), key: public, root };

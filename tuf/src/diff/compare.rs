@@ -47,17 +47,22 @@ pub fn targets(base: Option<&Targets>, new: &Targets) -> Vec<Difference> {
 pub fn root(base: Option<&Root>, new: &Root) -> Vec<Difference> {
     let mut found = Vec::new();
     header("root", base.map(|base| &base.expires), &new.expires, &mut found);
-    let old = base.map(|base| base.roles.root.key_ids.as_slice()).unwrap_or_default();
-    let (added, removed) = changed(old, &new.roles.root.key_ids);
-    found.extend(added.into_iter().map(|key_id| Difference::RootKeyAdded { key_id }));
-    found.extend(removed.into_iter().map(|key_id| Difference::RootKeyRemoved { key_id }));
-    if base.map_or(1, |base| base.roles.root.threshold.get()) != new.roles.root.threshold.get() {
-        found.push(role_change(RoleName::Root, &new.roles.root));
+    root_keys(base, new, &mut found);
+    let threshold = new.roles.root.threshold.get();
+    let before = base.map(|base| base.roles.root.threshold.get());
+    if before.unwrap_or(1) != threshold {
+        let of = new.different_keys(&RoleName::Root);
+        found.push(Difference::RootThresholdChanged { from: before, to: threshold, of });
     }
     for role in [RoleName::Targets, RoleName::Snapshot, RoleName::Timestamp] {
         let (old, new) = (base.and_then(|base| base.role(&role)), new.role(&role));
         if let Some(new) = new.filter(|new| !old.is_some_and(|old| same_keys(old, new))) {
-            found.push(role_change(role, new));
+            found.push(Difference::RoleKeysChanged {
+                role,
+                from: old.map(|old| old.key_ids.clone()).unwrap_or_default(),
+                keys: new.key_ids.clone(),
+                threshold: new.threshold.get(),
+            });
         }
     }
     if base.is_some_and(|base| base.consistent_snapshot) != new.consistent_snapshot {
@@ -142,8 +147,22 @@ fn order<'a>(these: &'a [DelegatedRole], those: &[DelegatedRole]) -> Vec<&'a Del
     these.iter().filter(both).map(|role| &role.name).collect()
 }
 
-fn role_change(role: RoleName, keys: &RoleKeys) -> Difference {
-    Difference::RoleKeysChanged { role, keys: keys.key_ids.clone(), threshold: keys.threshold.get() }
+/// Root keys that come and go. One that comes in a new certificate while its old one goes is the same key.
+fn root_keys(base: Option<&Root>, new: &Root, found: &mut Vec<Difference>) {
+    let old = base.map(|base| base.roles.root.key_ids.as_slice()).unwrap_or_default();
+    let (added, mut removed) = changed(old, &new.roles.root.key_ids);
+    let key_of = |root: Option<&Root>, id: &KeyId| Some(root?.keys.get(id)?.canonical_id());
+    for to in added {
+        let key = key_of(Some(new), &to);
+        let renewed = removed.iter().position(|from| key.is_some() && key_of(base, from) == key);
+        found.push(match (key, renewed) {
+            (Some(key), Some(at)) => {
+                Difference::RootCertificateReplaced { key, from: removed.remove(at), to }
+            }
+            _ => Difference::RootKeyAdded { key_id: to },
+        });
+    }
+    found.extend(removed.into_iter().map(|key_id| Difference::RootKeyRemoved { key_id }));
 }
 
 fn same_keys(old: &RoleKeys, new: &RoleKeys) -> bool {

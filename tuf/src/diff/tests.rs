@@ -129,8 +129,15 @@ fn everything_about_a_root_is_seen() {
     let key = Key::plain(8).public;
     let change = [RootChange::SetRoleKey(RoleName::Timestamp, key.clone())];
     let rotated = next_root(&gun(), &world.root, &change, days(3650)).unwrap();
-    let role = Difference::RoleKeysChanged { role: RoleName::Timestamp, keys: vec![key.id()], threshold: 1 };
-    assert_eq!(root(Some(&world.root), &rotated), [role]);
+    let before = world.timestamp_key.public.id();
+    let role = Difference::RoleKeysChanged {
+        role: RoleName::Timestamp,
+        from: vec![before],
+        keys: vec![key.id()],
+        threshold: 1,
+    };
+    let text = format!("timestamp is signed by the key {} instead of {before}", key.id());
+    assert_eq!((root(Some(&world.root), &rotated), role.to_string()), (vec![role], text));
 
     let mut other = world.root.clone();
     other.consistent_snapshot = true;
@@ -138,6 +145,55 @@ fn everything_about_a_root_is_seen() {
     other.keys.insert(key.id(), key);
     let differences = root(Some(&world.root), &other);
     assert_eq!(differences.len(), 3, "{differences:?}");
+}
+
+#[test]
+fn a_new_certificate_is_told_from_a_new_key_and_a_threshold_in_full() {
+    let world = World::new();
+    let (old, canonical) = (world.root_key.public.id(), world.root_key.public.canonical_id());
+    let renewed = Key::certified(1, &gun(), 77, 0, 9).public;
+    let spare = Key::certified(9, &gun(), 9, 0, 9).public;
+    let change = [
+        RootChange::AddRootKey(renewed.clone()),
+        RootChange::AddRootKey(spare.clone()),
+        RootChange::RemoveRootKey(old),
+        RootChange::SetThreshold(2.try_into().unwrap()),
+    ];
+    let next = next_root(&gun(), &world.root, &change, days(3650)).unwrap();
+    assert_eq!(
+        words(&root(Some(&world.root), &next)),
+        [
+            format!(
+                "root key {canonical} is listed by another certificate: {} instead of {old}",
+                renewed.id()
+            ),
+            format!("root key {} added", spare.id()),
+            "2 of 2 root keys must sign instead of 1".to_owned(),
+        ]
+    );
+    let first = words(&root(None, &next));
+    assert!(first.contains(&"2 of 2 root keys must sign".to_owned()), "{first:?}");
+    assert!(first.contains(&format!("targets is signed by the key {}", world.targets_key.public.id())));
+
+    // The retired certificate is described all the time: back in the role it is an added key like any other.
+    let back = [
+        RootChange::AddRootKey(world.root_key.public.clone()),
+        RootChange::RemoveRootKey(renewed.id()),
+        RootChange::RemoveRootKey(spare.id()),
+        RootChange::SetThreshold(1.try_into().unwrap()),
+    ];
+    let last = next_root(&gun(), &next, &back, days(3650)).unwrap();
+    assert_eq!(
+        words(&root(Some(&next), &last)),
+        [
+            format!(
+                "root key {canonical} is listed by another certificate: {old} instead of {}",
+                renewed.id()
+            ),
+            format!("root key {} removed", spare.id()),
+            "1 of 1 root key must sign instead of 2".to_owned(),
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{Key, World, days, file, gun, tag, target, version};
 use crate::{Unverified, Verified};
+use std::num::NonZeroU32;
 
 fn next(base: &Targets, changes: &[TargetChange]) -> Result<Targets, EditError> {
     next_targets(base, changes, days(5))
@@ -23,16 +24,26 @@ fn a_first_root_is_for_its_repository() {
     let plain = Key::plain(2).public;
     let own = gun();
     let make = |gun: &Gun, certificates: &[PublicKey]| {
-        first_root(gun, certificates, &plain, &plain, &plain, days(1))
+        first_root(gun, certificates, NonZeroU32::MIN, &plain, &plain, &plain, days(1))
     };
     let root = &world.root_key.public;
     assert_eq!(make(&other, std::slice::from_ref(root)), Err(EditError::RootCertificate(root.id())));
     assert_eq!(make(&own, std::slice::from_ref(&plain)), Err(EditError::RootCertificate(plain.id())));
-    assert!(matches!(make(&own, &[]), Err(EditError::Exact(_))));
+    assert_eq!(make(&own, &[]), Err(EditError::TooFewRootKeys { keys: 0, needed: 1 }));
     let spare = Key::certified(7, &gun(), 7, 0, 9).public;
     let two = make(&own, &[root.clone(), spare.clone()]).unwrap();
     assert_eq!(two.roles.root.key_ids, [root.id(), spare.id()]);
     assert_eq!(two.roles.root.threshold.get(), 1);
+    let both = |certificates: &[PublicKey]| {
+        first_root(&own, certificates, two_of(), &plain, &plain, &plain, days(1))
+    };
+    assert_eq!(both(&[root.clone(), spare]).unwrap().roles.root.threshold.get(), 2);
+    assert_eq!(both(std::slice::from_ref(root)), Err(EditError::TooFewRootKeys { keys: 1, needed: 2 }));
+    let again = Key::certified(1, &gun(), 8, 0, 9).public;
+    assert_eq!(
+        both(&[root.clone(), again.clone()]),
+        Err(EditError::SameRootKey { listed: again.id(), added: root.id() })
+    );
 }
 
 #[test]
@@ -117,7 +128,8 @@ fn root_keys_come_and_go_and_retired_ones_stay_described() {
     assert_eq!(next.roles.root.key_ids, [new.id()]);
     assert!(next.keys.contains_key(&old.id()));
     let alone = next_root(&gun(), &world.root, &change[1..], days(9));
-    assert_eq!(alone, Err(EditError::TooFewKeys(RoleName::Root)));
+    assert_eq!(alone, Err(EditError::TooFewRootKeys { keys: 0, needed: 1 }));
+    assert_eq!(alone.unwrap_err().to_string(), "there would be 0 root keys, and 1 must sign");
     let stranger = RootChange::RemoveRootKey(new.id());
     assert_eq!(
         next_root(&gun(), &world.root, &[stranger], days(9)),
@@ -125,6 +137,56 @@ fn root_keys_come_and_go_and_retired_ones_stay_described() {
     );
     let plain = RootChange::AddRootKey(Key::plain(9).public);
     assert!(matches!(next_root(&gun(), &world.root, &[plain], days(9)), Err(EditError::RootCertificate(_))));
+}
+
+fn two_of() -> NonZeroU32 {
+    2.try_into().unwrap()
+}
+
+#[test]
+fn a_threshold_is_looked_at_when_all_changes_are_made() {
+    let world = World::new();
+    let [one, two] =
+        [8, 9].map(|seed| RootChange::AddRootKey(Key::certified(seed, &gun(), seed, 0, 9).public));
+    let change = |changes: &[&RootChange]| {
+        let changes: Vec<_> = changes.iter().map(|&change| change.clone()).collect();
+        next_root(&gun(), &world.root, &changes, days(9))
+    };
+    let (both, remove) =
+        (RootChange::SetThreshold(two_of()), RootChange::RemoveRootKey(world.root_key.public.id()));
+    for order in [[&both, &remove, &one, &two], [&one, &two, &remove, &both], [&remove, &one, &both, &two]] {
+        let next = change(&order).unwrap();
+        assert_eq!((next.roles.root.key_ids.len(), next.roles.root.threshold.get()), (2, 2));
+        assert_eq!(next.keys.len(), world.root.keys.len() + 2, "the retired certificate stays described");
+    }
+    assert_eq!(change(&[&both]), Err(EditError::TooFewRootKeys { keys: 1, needed: 2 }));
+    let too_few = change(&[&both, &one, &remove]).unwrap_err();
+    assert_eq!(too_few.to_string(), "there would be 1 root key, and 2 must sign");
+}
+
+#[test]
+fn a_root_key_changes_its_certificate_and_is_never_two() {
+    let world = World::new();
+    let old = world.root_key.public.id();
+    let new = Key::certified(1, &gun(), 77, 0, 9).public;
+    let (add, remove) = (RootChange::AddRootKey(new.clone()), RootChange::RemoveRootKey(old));
+    for order in [[&add, &remove], [&remove, &add]] {
+        let next = next_root(&gun(), &world.root, &order.map(Clone::clone), days(9)).unwrap();
+        assert_eq!(next.roles.root.key_ids, [new.id()]);
+        assert!(next.keys.contains_key(&old));
+    }
+    let twice = next_root(&gun(), &world.root, std::slice::from_ref(&add), days(9));
+    assert_eq!(twice, Err(EditError::SameRootKey { listed: old, added: new.id() }));
+
+    // What another program left behind is no two keys either, and may be put right.
+    let mut odd = world.root.clone();
+    odd.keys.insert(new.id(), new.clone());
+    odd.roles.root.key_ids.push(new.id());
+    let refreshed = next_root(&gun(), &odd, &[], days(9)).unwrap();
+    assert_eq!((refreshed.roles.root.key_ids.len(), refreshed.different_keys(&RoleName::Root)), (2, 1));
+    let both = next_root(&gun(), &odd, &[RootChange::SetThreshold(two_of())], days(9));
+    assert_eq!(both, Err(EditError::TooFewRootKeys { keys: 1, needed: 2 }));
+    assert_eq!(next_root(&gun(), &odd, &[remove], days(9)).unwrap().roles.root.key_ids, [new.id()]);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{DAY, Files, Key, NOW, World, days, file, gun, now, tag, target, version};
 use crate::verify::Ring;
 use crate::{DelegationName, RootChange, TargetChange, next_root, next_targets};
+use std::num::NonZeroU32;
 
 fn start(file: &[u8], pin: &Pin) -> Result<Trusted, TrustError> {
     Trusted::start(&gun(), RootSource::First { file, pin }, Arc::new(Ring))
@@ -232,7 +233,7 @@ fn certificates_count_within_their_dates() {
         let certificate = std::slice::from_ref(&world.root_key.public);
         let [t, s, ts] =
             [&world.targets_key, &world.snapshot_key, &world.timestamp_key].map(|key| &key.public);
-        world.root = crate::first_root(&gun(), certificate, t, s, ts, days(99)).unwrap();
+        world.root = crate::first_root(&gun(), certificate, NonZeroU32::MIN, t, s, ts, days(99)).unwrap();
         world.files().start().unwrap().check_root(now())
     };
     assert_eq!(make(1, 9), Ok(()), "a day early is fine: clocks differ");

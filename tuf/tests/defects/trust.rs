@@ -1,5 +1,6 @@
 //! What a reader is served, step by step. Each line is a step: `first [PIN]`, `cached`, `advance`, `check`,
 //! `remember ROLE`, `timestamp`, `snapshot`, `targets ROLE`; then a tab and the file, which has no line feed.
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use touchmark_tuf::{
@@ -237,8 +238,16 @@ fn times() -> Vec<Case> {
         let [targets, snapshot, timestamp] = [&world.targets_key, &world.snapshot_key, &world.timestamp_key];
         let certificates = std::slice::from_ref(&world.root_key.public);
         let keys = (&targets.public, &snapshot.public, &timestamp.public);
-        world.root =
-            touchmark_tuf::first_root(&gun(), certificates, keys.0, keys.1, keys.2, days(99)).unwrap();
+        world.root = touchmark_tuf::first_root(
+            &gun(),
+            certificates,
+            NonZeroU32::MIN,
+            keys.0,
+            keys.1,
+            keys.2,
+            days(99),
+        )
+        .unwrap();
     });
     vec![
         case(

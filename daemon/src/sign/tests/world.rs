@@ -2,6 +2,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -348,7 +349,16 @@ impl World {
 
     pub(super) fn first_root_of(&self, certs: &[PublicKey]) -> Root {
         let (snapshot, timestamp) = (SoftKey::new(8).public(), SoftKey::new(9).public());
-        first_root(&gun(), certs, &self.targets_key, &snapshot, &timestamp, self.in_days(3650)).unwrap()
+        first_root(
+            &gun(),
+            certs,
+            NonZeroU32::MIN,
+            &self.targets_key,
+            &snapshot,
+            &timestamp,
+            self.in_days(3650),
+        )
+        .unwrap()
     }
 
     pub(super) fn root_file(&self, root: &Root) -> Vec<u8> {
