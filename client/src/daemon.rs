@@ -1,9 +1,11 @@
 //! The connection to touchmarkd: one Unix socket, calls whose waiting states are shown, secrets on a connection of
 //! their own. Decides nothing about documents and prints only waiting states.
 
+mod certificate;
 mod door;
 mod events;
 mod last;
+mod seal;
 mod secret;
 mod sign;
 mod wording;
@@ -30,8 +32,10 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::prompt::{self, Prompter};
 
+pub use certificate::Certificate;
 pub use events::{Event, Step};
 pub use last::LastDocument;
+pub use seal::Seal;
 pub use sign::{DocumentToSign, SignJob, SignedDocument, SignedJob};
 
 /// How long a crowd at the socket is put up with, and the pause between two tries.

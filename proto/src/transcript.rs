@@ -71,16 +71,10 @@ pub enum TranscriptError {
 }
 
 /// The end of a chain of entries, which the next one follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
     seq: u64,
     head: [u8; 32],
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self { seq: 0, head: [0; 32] }
-    }
 }
 
 impl Chain {

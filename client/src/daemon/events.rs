@@ -88,6 +88,7 @@ event!(KeyEvent, key_event, Key: v1::Key);
 event!(ReleaseLedgerEvent, release_ledger_event, Released: v1::LedgerEntry);
 event!(BelieveClockEvent, believe_clock_event, Believed: v1::ClockBelieved);
 event!(TokenEvent, token_event, Token: v1::Token);
+event!(SealTranscriptEvent, seal_transcript_event, Seal: v1::TranscriptSeal);
 event!(RootCertificateEvent, root_certificate_event, Certificate: v1::RootCertificate);
 
 /// What was asked for already, so that a second question for it is known as a refusal.

@@ -8,7 +8,7 @@ use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{
     Document as _, Expires, KeyId, KeyType, PublicKey, Ring, RoleName, Root, TargetChange, Targets,
-    Unverified, Verified, Version, first_root, first_targets, next_targets,
+    Unverified, Verified, Version, first_root, first_targets, next_targets, shown,
 };
 
 use super::plan::Goal;
@@ -17,7 +17,7 @@ use super::send::{self, Files, ReadBack, Sent};
 use super::{Publisher, ROOT_LIFE, Report, TARGETS_LIFE, note, server};
 use crate::args::SnapshotHolder;
 use crate::cmd::key;
-use crate::daemon::{DocumentToSign, LastDocument, SignJob, failure};
+use crate::daemon::{Certificate, DocumentToSign, LastDocument, SignJob};
 use crate::error::Error;
 use crate::trust_dir;
 
@@ -156,7 +156,10 @@ impl Publisher<'_> {
         };
         let mut certificates = Vec::new();
         for key in &roots {
-            certificates.push(self.certificate(key).await?);
+            let id = key.id.parse().map_err(|_| {
+                Error::internal(format!("touchmarkd has a key without a usable id: {}", shown(&key.id)))
+            })?;
+            certificates.push(self.daemon.root_certificate(&id, gun, Certificate::Kept).await?);
         }
         // Each GET of a key makes another one on the server until a root lists it: so once, and last.
         let timestamp = server_key(&self.notary.timestamp_key().await?)?;
@@ -231,25 +234,6 @@ impl Publisher<'_> {
         };
         PublicKey::from_spki(&key.public_key)
             .map_err(|cause| Error::internal(format!("key {} of touchmarkd cannot be read: {cause}", key.id)))
-    }
-
-    async fn certificate(&self, key: &v1::Key) -> Result<PublicKey, Error> {
-        let request = v1::IssueRootCertificateRequest {
-            key_id: key.id.clone(),
-            gun: self.image.gun().to_string(),
-            renew: false,
-        };
-        let certificate = self
-            .daemon
-            .until_right(async || {
-                let events =
-                    self.daemon.keys().issue_root_certificate(request.clone()).await.map_err(failure)?;
-                self.daemon.drive(events.into_inner()).await
-            })
-            .await?;
-        PublicKey::from_certificate_pem(certificate.pem.as_bytes()).map_err(|cause| {
-            Error::internal(format!("the certificate that touchmarkd made cannot be read: {cause}"))
-        })
     }
 }
 
