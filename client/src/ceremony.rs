@@ -1,11 +1,12 @@
 //! Offline root ceremonies: the files that travel on a stick, and the checks that everybody makes of them. A plan holds
 //! exact documents; whoever reads it believes the documents, not what stands beside them. `cmd::ceremony` has the steps.
 //!
-//! `plan` is the file of what is to be signed; `item` one repository of it, checked from its documents; `quorum` who has
-//! to sign; `fingerprint` what people compare; `file` how files are written whole or not at all; `growing` how one
-//! grows entry by entry; `transcript` what one signer did, with the signatures; `keyholder` what the holder of a root
-//! key hands over; `fleet` which repositories; `words` and `needs` what a plan changes and whom it needs; `rehearsal`
-//! what is made up.
+//! `design` makes the next root from what is wanted; `plan` is the file of what is to be signed; `item` one repository of
+//! it, checked from its documents; `quorum` who has to sign; `fingerprint` what people compare; `file` how files are
+//! written whole or not at all; `growing` how one grows entry by entry; `transcript` what one signer did, with the
+//! signatures; `keyholder` what the holder of a root key hands over; `fleet` which repositories; `words` and `needs` what
+//! a plan changes and whom it needs; `rehearsal` what is made up.
+pub mod design;
 pub mod file;
 pub mod fingerprint;
 pub mod fleet;
