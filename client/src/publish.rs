@@ -6,6 +6,7 @@ mod init;
 mod last;
 pub mod plan;
 pub mod roles;
+pub mod root;
 mod send;
 mod server;
 
