@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use touchmark_tuf::{
-    Document as _, EditError, Expires, Gun, Instant, KeyId, PublicKey, RoleName, Root, RootCertificate,
-    RootChange, exact, first_root, next_root,
+    EditError, Expires, Gun, Instant, KeyId, PublicKey, RoleName, Root, RootCertificate, RootChange,
+    first_root, next_root,
 };
 
 use crate::publish::ROOT_LIFE;
@@ -116,13 +116,9 @@ fn first(gun: &Gun, wishes: &Wishes, expires: Expires) -> Result<Root, DesignErr
     let targets = key(RoleName::Targets, &wishes.targets)?;
     let snapshot = key(RoleName::Snapshot, &wishes.snapshot)?;
     let timestamp = key(RoleName::Timestamp, &wishes.timestamp)?;
-    let mut root =
-        first_root(gun, &wishes.add, &targets, &snapshot, &timestamp, expires).map_err(edit(gun))?;
-    if let Some(threshold) = wishes.threshold {
-        is_within(gun, threshold, added.len())?;
-        root.roles.root.threshold = threshold;
-    }
-    reads_back(gun, root)
+    let threshold = wishes.threshold.unwrap_or(NonZeroU32::MIN);
+    is_within(gun, threshold, added.len())?;
+    first_root(gun, &wishes.add, threshold, &targets, &snapshot, &timestamp, expires).map_err(edit(gun))
 }
 
 fn next(gun: &Gun, base: &Root, wishes: &Wishes, expires: Expires) -> Result<Root, DesignError> {
@@ -171,14 +167,13 @@ fn next(gun: &Gun, base: &Root, wishes: &Wishes, expires: Expires) -> Result<Roo
     }
     let threshold = wishes.threshold.unwrap_or(base.roles.root.threshold);
     is_within(gun, threshold, keys.len())?;
-    let changed = !changes.is_empty() || threshold != base.roles.root.threshold;
-    if !changed && wishes.unchanged == Unchanged::Refuse {
+    if threshold != base.roles.root.threshold {
+        changes.push(RootChange::SetThreshold(threshold));
+    }
+    if changes.is_empty() && wishes.unchanged == Unchanged::Refuse {
         return Err(DesignError::Nothing { gun: gun.clone() });
     }
-    // The new threshold is held against the keys that there are at the end.
-    let mut ground = base.clone();
-    ground.roles.root.threshold = threshold;
-    next_root(gun, &ground, &changes, expires).map_err(edit(gun))
+    next_root(gun, base, &changes, expires).map_err(edit(gun))
 }
 
 /// The ids under which a root lists a root key (canonical id).
@@ -231,12 +226,6 @@ fn has_one_role_each(gun: &Gun, root: &Root) -> Result<(), DesignError> {
         }
     }
     Ok(())
-}
-
-/// What was made must read back as itself.
-fn reads_back(gun: &Gun, root: Root) -> Result<Root, DesignError> {
-    let back: Root = exact(&root.write()).map_err(|cause| edit(gun)(EditError::Exact(cause)))?;
-    if back == root { Ok(root) } else { Err(edit(gun)(EditError::ReadBack)) }
 }
 
 fn edit(gun: &Gun) -> impl Fn(EditError) -> DesignError {
