@@ -5,7 +5,9 @@
 //! it, checked from its documents; `quorum` who has to sign; `fingerprint` what people compare; `file` how files are
 //! written whole or not at all; `growing` how one grows entry by entry; `transcript` what one signer did, with the
 //! signatures; `keyholder` what the holder of a root key hands over; `fleet` which repositories; `words` and `needs` what
-//! a plan changes and whom it needs; `rehearsal` what is made up.
+//! a plan changes and whom it needs; `rehearsal` what is made up; `assembly` how signatures of several people become root
+//! files; `record` all of a ceremony in one file.
+pub mod assembly;
 pub mod design;
 pub mod file;
 pub mod fingerprint;
@@ -16,6 +18,13 @@ pub mod keyholder;
 pub mod needs;
 pub mod plan;
 pub mod quorum;
+pub mod record;
 pub mod rehearsal;
+#[cfg(test)]
+pub(crate) mod testing;
+mod text;
 pub mod transcript;
 pub mod words;
+
+/// What files of ceremonies say that made them.
+pub const TOOL: &str = concat!("touchmark ", env!("CARGO_PKG_VERSION"));

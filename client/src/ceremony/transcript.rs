@@ -2,7 +2,6 @@
 //! merge and to verify. `entry` says what entries mean, `share` what has to hold of all of them together.
 mod entry;
 mod share;
-mod text;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use touchmark_proto::transcript::Entry;
 use touchmark_tuf::{EcdsaSignature, Gun, KeyId, Method, Sha256Digest, Signature};
 
-use super::text;
+use crate::ceremony::text;
 
 /// What the first entry says that it is.
 pub const FORMAT: &str = "touchmark-transcript/1";
