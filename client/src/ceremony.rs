@@ -6,7 +6,7 @@
 //! written whole or not at all; `growing` how one grows entry by entry; `transcript` what one signer did, with the
 //! signatures; `keyholder` what the holder of a root key hands over; `fleet` which repositories; `words` and `needs` what
 //! a plan changes and whom it needs; `rehearsal` what is made up; `assembly` how signatures of several people become root
-//! files; `record` all of a ceremony in one file.
+//! files; `record` all of a ceremony in one file; `vouched` what YubiKeys say of their keys.
 pub mod assembly;
 pub mod design;
 pub mod file;
@@ -24,6 +24,7 @@ pub mod rehearsal;
 pub(crate) mod testing;
 mod text;
 pub mod transcript;
+pub mod vouched;
 pub mod words;
 
 /// What files of ceremonies say that made them.
