@@ -186,6 +186,21 @@ impl Output {
         bar
     }
 
+    /// A progress bar over `total` things, seen where [`Output::bytes_bar`] is.
+    #[must_use]
+    pub fn count_bar(&self, label: &str, total: usize) -> ProgressBar {
+        if !self.draws() {
+            return ProgressBar::hidden();
+        }
+        let total = u64::try_from(total).unwrap_or(u64::MAX);
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{msg:24} {wide_bar} {pos} of {len}") {
+            bar.set_style(style);
+        }
+        bar.set_message(label.to_owned());
+        bar
+    }
+
     /// How much time is left for something, in a line that is written over; `None`: that line goes. Seen where progress
     /// is.
     pub fn time_left(&self, left: Option<Duration>) {

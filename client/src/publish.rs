@@ -29,6 +29,7 @@ use crate::notary::Notary;
 use crate::reader::{Ground, View};
 
 pub use init::Choice;
+pub(crate) use init::server_key;
 pub use plan::{Due, Goal};
 pub use server::glance;
 

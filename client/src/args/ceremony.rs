@@ -180,6 +180,10 @@ pub struct CeremonyPlanArgs {
     /// What to change about the root keys
     #[command(flatten)]
     pub change: RootArgs,
+    /// The file of `ceremony key` of a root key that takes part already: so that the plan can name its token, and has its
+    /// new certificates
+    #[arg(long, value_name = "FILE")]
+    pub known: Vec<PathBuf>,
     /// A new tagging key in the vault of touchmarkd here
     #[arg(long)]
     pub rotate_targets: bool,

@@ -1,4 +1,5 @@
 //! `ceremony ...`: one step of an offline root ceremony a file.
+mod device;
 mod key;
 mod merge;
 mod plan;
@@ -25,4 +26,9 @@ pub async fn run(ctx: &Ctx, args: CeremonyArgs) -> Result<(), Error> {
         CeremonyCommand::Publish(args) => publish::run(ctx, args).await,
         CeremonyCommand::Verify(args) => verify::run(ctx, args).await,
     }
+}
+
+/// What this program calls itself in files.
+fn tool() -> String {
+    concat!("touchmark ", env!("CARGO_PKG_VERSION")).to_owned()
 }

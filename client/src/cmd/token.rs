@@ -83,7 +83,11 @@ async fn tokens(ctx: &Ctx) -> Result<Vec<v1::Token>, Error> {
     Ok(daemon.tokens().list(v1::ListTokensRequest {}).await.map_err(failure)?.into_inner().tokens)
 }
 
-fn find<'a>(tokens: &'a [v1::Token], name: &str) -> Result<&'a v1::Token, Error> {
+/// The token of that name.
+///
+/// # Errors
+/// `TOKEN_UNKNOWN`, with the names that there are.
+pub fn find<'a>(tokens: &'a [v1::Token], name: &str) -> Result<&'a v1::Token, Error> {
     tokens.iter().find(|token| token.name == name).ok_or_else(|| {
         let names = tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>().join(", ");
         Error::new(

@@ -281,7 +281,7 @@ fn verified(file: &[u8]) -> Result<Verified<Root>, Error> {
 }
 
 /// The server's answer to GET of a key: fields in another order than in documents.
-fn server_key(json: &[u8]) -> Result<PublicKey, Error> {
+pub(crate) fn server_key(json: &[u8]) -> Result<PublicKey, Error> {
     #[derive(Deserialize)]
     struct Key {
         keytype: String,
