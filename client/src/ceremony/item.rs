@@ -92,6 +92,13 @@ impl<'p> Item<'p> {
         self.root_keys().find(|listed| listed.canonical_id() == *key)
     }
 
+    /// Whether a root key (canonical id) comes in with the new root.
+    #[must_use]
+    pub fn is_new_key(&self, key: &KeyId) -> bool {
+        let lists = |root: &Root| root.keys_of(&RoleName::Root).any(|listed| listed.canonical_id() == *key);
+        lists(&self.root) && !self.base.as_ref().is_some_and(|trusted| lists(trusted.root()))
+    }
+
     fn root_keys(&self) -> impl Iterator<Item = &PublicKey> {
         let roots = self.base.iter().map(|trusted| &**trusted.root()).chain([&self.root]);
         roots.flat_map(|root| root.keys_of(&RoleName::Root))

@@ -35,8 +35,7 @@ pub async fn roots(ctx: &Ctx, image: &Image, notary: &Notary) -> Result<Option<V
                 .warn(&format!("{}: its roots are taken all the same, as far as they verify", cause.message));
             let cap = limits::ROOT_BYTES;
             let file = notary.file(&RoleName::Root, Which::Current, cap, Deadline::after(TOTAL)).await?;
-            let parsed = Unverified::<Root>::parse(&file)
-                .map_err(|cause| refused(gun, &cause))?;
+            let parsed = Unverified::<Root>::parse(&file).map_err(|cause| refused(gun, &cause))?;
             let version = parsed.document_unverified().version;
             let chain = chain(notary, version, file).await?;
             verify(ctx, gun, &chain)?;

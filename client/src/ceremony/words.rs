@@ -92,6 +92,12 @@ pub fn changes(plan: &Plan, item: &Item<'_>) -> Vec<String> {
     lines
 }
 
+/// Every difference, with its ids.
+#[must_use]
+pub fn changes_in_full(item: &Item<'_>) -> Vec<String> {
+    item.differences.iter().map(ToString::to_string).collect()
+}
+
 /// A side of the quorum: "2 of alice (3f..), bob (a0..), carol (77..)".
 #[must_use]
 pub fn side_in_words(plan: &Plan, side: &Side) -> String {

@@ -2,6 +2,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{KeyId, PublicKey, shown};
@@ -123,6 +125,11 @@ pub(super) async fn attest(
     let attested = authorities.check(&answer.certificates, ctx.now)?;
     attested.is_about(&token.serial, Some(key))?;
     Ok(Proof { certificates: answer.certificates, attested: Some(attested) })
+}
+
+/// As it stands in a transcript.
+pub(super) fn base64(der: &[u8]) -> String {
+    STANDARD.encode(der)
 }
 
 /// What was proved, in words.
