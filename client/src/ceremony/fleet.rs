@@ -48,7 +48,7 @@ pub fn read(args: &FleetArgs, occasion: Occasion) -> Result<Vec<Image>, Error> {
         written.extend(meant.map(|(at, line)| (Place::Line(path, at + 1), line)));
     }
     if written.is_empty() && occasion == Occasion::Rehearsal {
-        return (1..=MADE_UP).map(|number| parse(&format!("{REHEARSAL}made-up/{number}"))).collect();
+        return (1..=MADE_UP).map(|number| Image::parse(&format!("{REHEARSAL}made-up/{number}"))).collect();
     }
     let mut images: Vec<Image> = Vec::with_capacity(written.len());
     let mut places: BTreeMap<Gun, Place<'_>> = BTreeMap::new();
@@ -84,7 +84,7 @@ fn list(path: &Path) -> Result<String, Error> {
 }
 
 fn one(name: &str, occasion: Occasion) -> Result<Image, Error> {
-    let image = parse(name)?;
+    let image = Image::parse(name)?;
     if image.tag().is_some() || image.digest().is_some() {
         return Err(Error::usage(format!(
             "{} names one image, and a ceremony is about whole repositories",
@@ -94,17 +94,15 @@ fn one(name: &str, occasion: Occasion) -> Result<Image, Error> {
     let made_up = image.gun().as_str().starts_with(REHEARSAL);
     match occasion {
         // A port is none in the middle of a name.
-        Occasion::Rehearsal if !made_up => parse(&format!("{REHEARSAL}{}", image.gun()).replace(':', "-")),
+        Occasion::Rehearsal if !made_up => {
+            Image::parse(&format!("{REHEARSAL}{}", image.gun()).replace(':', "-"))
+        }
         Occasion::Earnest if made_up => {
             let message = format!("{} is made up for rehearsals", image.gun());
             Err(Error::new(Reason::RehearsalOnly, message).hint("--rehearsal"))
         }
         _ => Ok(image),
     }
-}
-
-fn parse(name: &str) -> Result<Image, Error> {
-    Ok(Image::parse(name)?)
 }
 
 fn refuse(wrong: &[String]) -> Result<(), Error> {
