@@ -161,3 +161,6 @@ pub fn certificate_end(item: &Item<'_>) -> Option<Instant> {
     let keys = item.root.keys_of(&touchmark_tuf::RoleName::Root);
     keys.filter_map(|key| RootCertificate::from_pem(key.public()).ok()).map(|one| one.not_after()).min()
 }
+
+#[cfg(test)]
+mod tests;

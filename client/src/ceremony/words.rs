@@ -174,3 +174,6 @@ fn canonical(root: &Root, role: &RoleName) -> Vec<KeyId> {
 fn threshold(root: &Root, role: &RoleName) -> u32 {
     root.role(role).map_or(0, |keys| keys.threshold.get())
 }
+
+#[cfg(test)]
+mod tests;

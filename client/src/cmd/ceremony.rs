@@ -27,8 +27,3 @@ pub async fn run(ctx: &Ctx, args: CeremonyArgs) -> Result<(), Error> {
         CeremonyCommand::Verify(args) => verify::run(ctx, args).await,
     }
 }
-
-/// What this program calls itself in files.
-fn tool() -> String {
-    concat!("touchmark ", env!("CARGO_PKG_VERSION")).to_owned()
-}

@@ -16,14 +16,14 @@ fn a_list_has_one_repository_a_line() {
 
 #[test]
 fn every_wrong_line_is_named_with_its_number() {
-    let refused = listed("team/app\nUPPER/x\n#\nteam/app\nteam/b:v1\n", Occasion::Earnest).unwrap_err();
+    let refused = listed("team/app\nteam/UPPER\n#\nteam/app\nteam/b:v1\n", Occasion::Earnest).unwrap_err();
     assert_eq!(refused.reason, Reason::Usage);
     let lines: Vec<&str> = refused.message.lines().collect();
     assert!(lines[0].contains("fleet:2: "), "{lines:?}");
     assert!(lines[1].contains("fleet:4: docker.io/team/app stands ") && lines[1].contains("fleet:1 already"));
     assert!(lines[2].contains("fleet:5: team/b:v1 names one image"), "{lines:?}");
     assert_eq!(lines.len(), 3);
-    let many = "X\n".repeat(30);
+    let many = "team/X\n".repeat(30);
     assert!(listed(&many, Occasion::Earnest).unwrap_err().message.ends_with("\nand 10 more"));
     assert_eq!(listed("# nothing\n", Occasion::Earnest).unwrap_err().reason, Reason::Usage);
 }

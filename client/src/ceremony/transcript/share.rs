@@ -261,3 +261,6 @@ fn check_signed(
 fn unreadable(entry: &Entry) -> ShareError {
     ShareError::Entry { seq: entry.seq, kind: shown(&entry.kind).to_string() }
 }
+
+#[cfg(test)]
+mod tests;

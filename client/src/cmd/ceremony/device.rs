@@ -1,5 +1,4 @@
 //! The token of a ceremony: there, the right one, no longer as the factory set it, and what it proves of its keys.
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,8 +14,6 @@ use crate::context::Ctx;
 use crate::daemon::{Daemon, failure};
 use crate::error::Error;
 
-/// Beside the client's own configuration.
-const AUTHORITIES: &str = "attestation-ca.pem";
 /// How long a token may take to open, and the pause between two looks at it.
 const OPENING: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(100);
@@ -80,19 +77,6 @@ pub(super) fn root_keys(token: &v1::Token) -> Result<Vec<(KeyId, PublicKey, &v1:
             Ok((public.canonical_id(), public, key))
         })
         .collect()
-}
-
-/// The certificates of those whom the operator trusts, if somebody put them there. A file that was named must be there.
-pub(super) fn authorities(ctx: &Ctx, named: Option<&Path>) -> Result<Option<Authorities>, Error> {
-    let beside = || ctx.environment.config_file().with_file_name(AUTHORITIES);
-    let file = match named {
-        Some(file) => file.to_path_buf(),
-        None => match Some(beside()).filter(|file: &PathBuf| file.exists()) {
-            Some(file) => file,
-            None => return Ok(None),
-        },
-    };
-    Ok(Some(Authorities::read(&file)?))
 }
 
 /// Asks a YubiKey what it says of a key, and checks it where somebody says whom to trust.

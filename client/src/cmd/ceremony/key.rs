@@ -11,7 +11,7 @@ use crate::ceremony::keyholder::KeyFile;
 use crate::ceremony::needs;
 use crate::ceremony::plan::Occasion;
 use crate::ceremony::words::{place, repositories, short};
-use crate::ceremony::{file, fleet};
+use crate::ceremony::{TOOL, file, fleet, vouched};
 use crate::context::Ctx;
 use crate::daemon::{Certificate, Daemon};
 use crate::error::Error;
@@ -25,7 +25,7 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyKeyArgs) -> Result<(), Error> {
         return Err(Error::usage(format!("{} is there already", file::name(&args.out)))
             .hint("another --out, or move it away"));
     }
-    let authorities = device::authorities(ctx, args.ca.as_deref())?;
+    let authorities = vouched::authorities(ctx, args.ca.as_deref())?;
     let daemon = Daemon::connect(ctx, Prompter::from_args(&args.pin)).await?;
     let token = device::ready(&daemon, &args.token).await?;
     let (public, key) = device::chosen(&token, args.key.as_deref())?;
@@ -59,7 +59,7 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyKeyArgs) -> Result<(), Error> {
     }
     bar.finish_and_clear();
     let key = device::described(&token, &key, public, proof.certificates);
-    let file = KeyFile { occasion, made: ctx.now, tool: super::tool(), key, certificates };
+    let file = KeyFile { occasion, made: ctx.now, tool: TOOL.to_owned(), key, certificates };
     let bytes = file.write();
     if KeyFile::parse(&bytes).as_ref() != Ok(&file) {
         return Err(Error::new(Reason::Internal, "the key file does not read back as it was meant"));

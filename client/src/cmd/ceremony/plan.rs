@@ -14,7 +14,7 @@ use crate::args::CeremonyPlanArgs;
 use crate::ceremony::item::Item;
 use crate::ceremony::plan::{Occasion, Plan, Repository};
 use crate::ceremony::words::{day, repositories};
-use crate::ceremony::{file, fingerprint, fleet};
+use crate::ceremony::{TOOL, file, fingerprint, fleet};
 use crate::context::Ctx;
 use crate::error::Error;
 use crate::image::Image;
@@ -41,7 +41,7 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyPlanArgs) -> Result<(), Error> 
         occasion,
         made: Instant::from_unix(ctx.now.unix()),
         good_until: Instant::from_unix(ctx.now.unix()).plus(DAY * args.good_for),
-        tool: super::tool(),
+        tool: TOOL.to_owned(),
         keys: maker.known(&repositories).await?,
         repositories,
     };

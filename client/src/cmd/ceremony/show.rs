@@ -10,7 +10,7 @@ use crate::attestation::Authorities;
 use crate::ceremony::item::Item;
 use crate::ceremony::plan::{Occasion, Plan, RootKey};
 use crate::ceremony::words::{self, repositories, short};
-use crate::ceremony::{file, fingerprint, needs};
+use crate::ceremony::{file, fingerprint, needs, vouched};
 use crate::context::Ctx;
 use crate::error::Error;
 
@@ -36,7 +36,7 @@ pub(super) fn run(ctx: &Ctx, args: &CeremonyShowArgs) -> Result<(), Error> {
         ctx.out.warn(&format!("the plan was good until {}, which is over", plan.good_until));
     }
     warn(ctx, &plan, &items);
-    let authorities = device::authorities(ctx, None)?;
+    let authorities = vouched::authorities(ctx, None)?;
     let attested = plan.keys.iter().filter_map(|key| attestation(ctx, key, authorities.as_ref()));
     lines.extend(attested.map(|(key, said)| format!("  {}: {said}", words::name(&plan, &key))));
     if args.qr {
@@ -164,7 +164,7 @@ pub(super) fn to_json(
     digest: &Sha256Digest,
     items: &[Item<'_>],
 ) -> Result<Value, Error> {
-    let authorities = device::authorities(ctx, None)?;
+    let authorities = vouched::authorities(ctx, None)?;
     let keys: Vec<Value> = needs::keys(plan, items)
         .iter()
         .map(|key| {

@@ -19,7 +19,7 @@ use crate::ceremony::transcript::{
     Transcript, WrittenSignature,
 };
 use crate::ceremony::words::{self, repositories};
-use crate::ceremony::{file, growing, needs};
+use crate::ceremony::{TOOL, file, growing, needs, vouched};
 use crate::context::Ctx;
 use crate::daemon::{Daemon, DocumentToSign, SignJob};
 use crate::error::Error;
@@ -37,7 +37,7 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonySignArgs) -> Result<(), Error> 
     checks::clock(&plan, ctx.now)?;
     let items = planning::checked(ctx, &plan)?;
     checks::ends(&items, ctx.now)?;
-    let authorities = device::authorities(ctx, args.ca.as_deref())?;
+    let authorities = vouched::authorities(ctx, args.ca.as_deref())?;
 
     let daemon = Daemon::connect(ctx, Prompter::from_args(&args.pin)).await?;
     let token = device::ready(&daemon, &args.token).await?;
@@ -358,7 +358,7 @@ fn begin(
             plan: *digest,
             title: plan.title.clone(),
             rehearsal: plan.occasion == Occasion::Rehearsal,
-            tool: super::tool(),
+            tool: TOOL.to_owned(),
             daemon: format!("touchmarkd {}", daemon.status().version),
             key,
         }))?,
