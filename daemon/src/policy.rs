@@ -299,6 +299,15 @@ impl Policy {
         self.all(caller, Some(gun), needs)
     }
 
+    /// Whether one of two actions, on no tag in particular, is allowed in a repository. A refusal names the second.
+    #[must_use]
+    pub fn decide_either(&self, caller: &Caller, gun: &Gun, [one, other]: [Action; 2]) -> Decision {
+        match self.decide(caller, gun, &[Need::of(one)]) {
+            Decision::Refused(_) => self.decide(caller, gun, &[Need::of(other)]),
+            decision => decision,
+        }
+    }
+
     /// The same in every repository of a key: its signature is good in each of them.
     #[must_use]
     pub fn decide_each<'a>(

@@ -107,8 +107,16 @@ pub enum Event {
 
     /// A root certificate is about to be signed.
     CertificateIntent { request: String, uid: u32, gun: String, key: String, tbs_digest: String },
-    /// A root certificate was made.
-    Certificate { request: String, uid: u32, gun: String, key: String, listed_as: String },
+    /// A root certificate was made, and replaces one from now on.
+    Certificate {
+        request: String,
+        uid: u32,
+        gun: String,
+        key: String,
+        listed_as: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaces: Option<String>,
+    },
     /// None was.
     CertificateFailed { request: String, uid: u32, gun: String, key: String, why: String },
 

@@ -18,6 +18,7 @@ use super::{Service, of_token};
 use crate::app::App;
 use crate::audit::Event;
 use crate::policy::{Action, Caller, Decision, Need};
+use crate::sign::certificate;
 use crate::store::keys::{KeyRecord, Origin, Place};
 use crate::store::{StoreError, Tx};
 use crate::token::{KeyPolicy, PinPolicy, TokenKind, TouchPolicy};
@@ -87,13 +88,15 @@ impl v1::keys_server::Keys for Service {
         Ok(stream(&self.0, call, wrap, move |desk| async move {
             let key = convert::key_id("key_id", &request.key_id).map_err(Refusal::from)?;
             let gun = convert::gun("gun", &request.gun).map_err(Refusal::from)?;
+            let wanted = if request.renew { certificate::Wanted::Renewed } else { certificate::Wanted::Kept };
             let call = desk.call();
-            let issuing = crate::sign::certificate::issue_root_certificate(
+            let issuing = certificate::issue_root_certificate(
                 app.road(),
                 &call.caller,
                 call.id,
                 &key,
                 &gun,
+                wanted,
                 &desk,
             );
             // Dropping the road's future gives the request up.

@@ -1,5 +1,5 @@
 //! The certificate by which a root document lists a root key. The daemon builds it itself from a repository's name, and
-//! signs no certificate that comes from outside. One per key and repository, kept and returned again.
+//! signs no certificate that comes from outside. One per key and repository, kept and returned again until it is renewed.
 use std::time::Duration;
 
 use touchmark_tuf::{Gun, KeyId, RootCertificate, Sha256Digest, ToBeSigned, to_be_signed};
@@ -8,7 +8,7 @@ use super::hand::{TokenKey, Touch};
 use super::person::{Person, Purpose};
 use super::{Road, SignError, hand};
 use crate::audit::{Event, RequestId};
-use crate::policy::{Action, Caller, Decision, Need};
+use crate::policy::{Action, Caller, Decision};
 use crate::store::keys::{KeyRecord, Place};
 use crate::store::{Store, StoreError};
 use crate::vault::KeyRole;
@@ -17,19 +17,30 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// As Notary's: 3650 days.
 const LIFE: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
-/// The certificate of a root key for a repository; made, with the token, where there is none yet.
+/// Which certificate is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one that is kept; a first one where there is none.
+    Kept,
+    /// A new one in any case, kept from then on.
+    Renewed,
+}
+
+/// The certificate of a root key for a repository; made, with the token, where there is none yet or a new one is wanted.
 ///
 /// # Errors
-/// As signing; the caller needs the action `init`.
+/// As signing; the caller needs the action `init` or `rotate`. Either will do: a certificate says nothing until a root
+/// lists it, and the signature of that root needs the one of the two that fits.
 pub async fn issue_root_certificate(
     road: &Road,
     caller: &Caller,
     request: RequestId,
     key_id: &KeyId,
     gun: &Gun,
+    wanted: Wanted,
     person: &dyn Person,
 ) -> Result<RootCertificate, SignError> {
-    let issued = issue(road, caller, request, key_id, gun, person).await;
+    let issued = issue(road, caller, request, key_id, gun, wanted, person).await;
     if let Err(error) = &issued {
         road.count_refusal(caller, error);
     }
@@ -42,9 +53,10 @@ async fn issue(
     request: RequestId,
     key_id: &KeyId,
     gun: &Gun,
+    wanted: Wanted,
     person: &dyn Person,
 ) -> Result<RootCertificate, SignError> {
-    let decision = road.policy.decide(caller, gun, &[Need::of(Action::Init)]);
+    let decision = road.policy.decide_either(caller, gun, [Action::Init, Action::Rotate]);
     if let Decision::Refused(why) = decision {
         return Err(why.into());
     }
@@ -54,14 +66,17 @@ async fn issue(
         .read(move |view| Ok::<_, StoreError>((view.key(&id)?, view.certificate(&id, &name)?)))
         .await?;
     let key = key.ok_or(SignError::KeyUnknown { key: *key_id })?;
-    if let Some(certificate) = known {
-        return Ok(certificate);
-    }
+    let replaces = match (known, wanted) {
+        (Some(certificate), Wanted::Kept) => return Ok(certificate),
+        (Some(old), Wanted::Renewed) => Some(old.public_key().id()),
+        (None, _) => None,
+    };
     let Place::Token { token, key: on_token, .. } = &key.place else { return Err(no_root(&key)) };
     if key.role != KeyRole::Root {
         return Err(no_root(&key));
     }
-    let intent = format!("make the root certificate of {}", touchmark_tuf::shown(gun.as_str()));
+    let a_new = if replaces.is_some() { "a new root certificate" } else { "the root certificate" };
+    let intent = format!("make {a_new} of {}", touchmark_tuf::shown(gun.as_str()));
     let mut held = road.seat(token)?.take(&intent).await?;
     let template = template(road, &key, gun)?;
     let intent = Event::CertificateIntent {
@@ -85,7 +100,7 @@ async fn issue(
         template.finish(&signature).map_err(|error| SignError::Internal(error.to_string()))
     });
     match signed {
-        Ok(certificate) => promise.kept(certificate).await,
+        Ok(certificate) => promise.kept(certificate, replaces).await,
         Err(error) => {
             promise.broken(&error.to_string());
             Err(error)
@@ -122,17 +137,25 @@ impl Promise {
         Self { store, request, uid: caller.uid, gun: gun.clone(), key: key.id, open: true }
     }
 
-    /// The certificate is there.
-    async fn kept(mut self, certificate: RootCertificate) -> Result<RootCertificate, SignError> {
+    /// The certificate is there. Where it `replaces` one, it is the one that is kept.
+    async fn kept(
+        mut self,
+        certificate: RootCertificate,
+        replaces: Option<KeyId>,
+    ) -> Result<RootCertificate, SignError> {
         self.open = false;
         let (request, uid, gun, id) = (self.request.clone(), self.uid, self.gun.clone(), self.key);
         self.store
             .write(move |tx| {
+                if replaces.is_some() {
+                    tx.forget_certificate(&id, &gun)?;
+                }
                 let certificate = tx.keep_certificate(&id, &gun, &certificate)?;
                 tx.key_used(&id)?;
                 let listed_as = certificate.public_key().id().to_string();
                 let (gun, key) = (gun.to_string(), id.to_string());
-                tx.append(&Event::Certificate { request, uid, gun, key, listed_as })?;
+                let replaces = replaces.map(|old| old.to_string());
+                tx.append(&Event::Certificate { request, uid, gun, key, listed_as, replaces })?;
                 Ok(certificate)
             })
             .await

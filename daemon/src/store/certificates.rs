@@ -58,6 +58,17 @@ impl Tx<'_> {
             .map_err(|error| self.fault(error))?;
         Ok(self.certificate(key, gun)?.unwrap_or_else(|| certificate.clone()))
     }
+
+    /// Makes room for a new certificate of a key and repository.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(crate) fn forget_certificate(&self, key: &KeyId, gun: &Gun) -> Result<(), StoreError> {
+        self.sql()
+            .execute("DELETE FROM certificates WHERE key = ?1 AND gun = ?2", params![Col(key), Col(gun)])
+            .map_err(|error| self.fault(error))?;
+        Ok(())
+    }
 }
 
 fn certificate(pem: &[u8]) -> rusqlite::Result<RootCertificate> {

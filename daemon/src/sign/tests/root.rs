@@ -2,13 +2,15 @@
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use touchmark_tuf::{Document as _, Expires, Gun, Instant, PublicKey, RoleName, Root, to_be_signed};
+use touchmark_tuf::{
+    Document as _, Expires, Gun, Instant, KeyId, PublicKey, RoleName, Root, RootCertificate, to_be_signed,
+};
 
 use super::world::{ALICE, Mood, OWN, PIN, SoftKey, World, caller, grant, gun, set, signed_by};
 use crate::audit::RequestId;
 use crate::document::DocumentError;
 use crate::policy::Action;
-use crate::sign::certificate::issue_root_certificate;
+use crate::sign::certificate::{Wanted, issue_root_certificate};
 use crate::sign::person::{Purpose, Waiting};
 use crate::sign::{SignError, SignRequest, SignedAll, sign};
 use crate::token::Presence;
@@ -214,10 +216,12 @@ async fn a_request_that_is_given_up_gives_its_versions_back() {
 async fn a_root_is_signed_for_its_own_repository_alone() {
     let world = World::with_policy(vec![grant(ALICE, &["**"], None, &Action::ALL)]).await;
     let cert = |name: &str| {
+        // Another certificate of the key than the one of the fixture.
+        let serial = [9; 16];
         let other: Gun = "x/y".parse().unwrap();
         let (from, to) = (Instant::from_unix(1_600_000_000), Instant::from_unix(2_000_000_000));
         let gun = name.parse().unwrap_or(other);
-        let template = to_be_signed(&gun, &world.root_key.point(), [7; 16], from, to).unwrap();
+        let template = to_be_signed(&gun, &world.root_key.point(), serial, from, to).unwrap();
         let signature = world.root_key.sign(template.bytes());
         template.finish(&signature).unwrap().public_key()
     };
@@ -228,12 +232,18 @@ async fn a_root_is_signed_for_its_own_repository_alone() {
         root.keys.insert(key.id(), key);
         root
     };
+    let mut twice = with_root_key(world.root_cert.clone());
+    let again = cert(gun().as_str());
+    twice.roles.root.threshold = 2.try_into().unwrap();
+    twice.roles.root.key_ids.push(again.id());
+    twice.keys.insert(again.id(), again);
     let mut shared = world.first_root();
     shared.roles.targets.key_ids.push(SoftKey::new(9).public().id());
     for (root, why) in [
         (with_root_key(cert("r.example.com/team/other")), "is for r.example.com/team/other"),
         (with_root_key(world.root_key.public()), "without a certificate"),
         (shared, "listed for both"),
+        (twice, "2 root keys must sign, and there are 1 different ones"),
     ] {
         let request = world.request(vec![world.root_to_sign(&root)]);
         let error = sign(&world.road, &caller(ALICE), request, &world.somebody(Some(PIN))).await.unwrap_err();
@@ -293,9 +303,7 @@ async fn a_root_certificate_is_made_once_and_returned_again() {
     let world = World::new().await;
     let key = world.root_key.public().canonical_id();
     let issue = async |repository: Gun, pin: Option<&[u8]>| {
-        let person = world.somebody(pin);
-        let request = RequestId::from_bytes([6; 8]);
-        issue_root_certificate(&world.road, &caller(OWN), request, &key, &repository, &person).await
+        issue_one(&world, OWN, &key, &repository, Wanted::Kept, pin).await
     };
     assert!(matches!(issue(gun(), None).await, Err(SignError::PinRequired { .. })));
     let made = issue(gun(), Some(PIN)).await.unwrap();
@@ -321,11 +329,58 @@ async fn a_root_certificate_is_made_once_and_returned_again() {
             "certificate"
         ]
     );
-    let person = world.somebody(Some(PIN));
-    let request = RequestId::from_bytes([6; 8]);
-    let refused = issue_root_certificate(&world.road, &caller(ALICE), request, &key, &gun(), &person).await;
-    assert!(matches!(refused, Err(SignError::NotAllowed(_))));
     let targets = world.targets_key.canonical_id();
-    let refused = issue_root_certificate(&world.road, &caller(OWN), request, &targets, &gun(), &person).await;
+    let refused = issue_one(&world, OWN, &targets, &gun(), Wanted::Kept, Some(PIN)).await;
     assert!(matches!(refused, Err(SignError::Field { .. })));
+}
+
+async fn issue_one(
+    world: &World,
+    uid: u32,
+    key: &KeyId,
+    repository: &Gun,
+    wanted: Wanted,
+    pin: Option<&[u8]>,
+) -> Result<RootCertificate, SignError> {
+    let (request, person) = (RequestId::from_bytes([6; 8]), world.somebody(pin));
+    issue_root_certificate(&world.road, &caller(uid), request, key, repository, wanted, &person).await
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_the_one_that_is_kept() {
+    let world = World::new().await;
+    let key = world.root_key.public().canonical_id();
+    let first = issue_one(&world, OWN, &key, &gun(), Wanted::Renewed, Some(PIN)).await.unwrap();
+    let renewed = issue_one(&world, OWN, &key, &gun(), Wanted::Renewed, Some(PIN)).await.unwrap();
+    let listed = |certificate: &RootCertificate| certificate.public_key().id();
+    assert_ne!(listed(&renewed), listed(&first));
+    assert_eq!(renewed.public_key().canonical_id(), key);
+    assert_eq!(issue_one(&world, OWN, &key, &gun(), Wanted::Kept, None).await.unwrap(), renewed);
+    let nobody = issue_one(&world, OWN, &key, &gun(), Wanted::Renewed, None).await;
+    assert!(matches!(nobody, Err(SignError::PinRequired { .. })), "a person is asked for each");
+    assert_eq!(issue_one(&world, OWN, &key, &gun(), Wanted::Kept, None).await.unwrap(), renewed);
+    let rows = world.road.store.read(|view| view.audit_rows(0, 1000)).await.unwrap();
+    let replaced: Vec<_> = rows.iter().filter(|row| row.json.contains("\"replaces\"")).collect();
+    let [row] = replaced[..] else { panic!("{rows:?}") };
+    assert!(row.json.contains(&format!("\"replaces\":\"{}\"", listed(&first))), "{}", row.json);
+}
+
+#[tokio::test]
+async fn whoever_may_begin_or_rotate_a_repository_gets_certificates_and_nobody_else() {
+    let (bob, carol) = (1002, 1003);
+    let grants = vec![
+        grant(ALICE, &["r.example.com/team/*"], None, &[Action::Init]),
+        grant(bob, &["r.example.com/team/*"], None, &[Action::Rotate]),
+        grant(carol, &["**"], None, &[Action::Sign, Action::Refresh, Action::Delegate, Action::Admin]),
+    ];
+    let world = World::with_policy(grants).await;
+    let key = world.root_key.public().canonical_id();
+    for uid in [ALICE, bob] {
+        issue_one(&world, uid, &key, &gun(), Wanted::Renewed, Some(PIN)).await.unwrap();
+        let elsewhere = "r.example.com/other/app".parse().unwrap();
+        let refused = issue_one(&world, uid, &key, &elsewhere, Wanted::Kept, Some(PIN)).await;
+        assert!(matches!(&refused, Err(SignError::NotAllowed(why)) if why.action == Action::Rotate));
+    }
+    let refused = issue_one(&world, carol, &key, &gun(), Wanted::Kept, Some(PIN)).await;
+    assert!(matches!(&refused, Err(SignError::NotAllowed(why)) if why.action == Action::Rotate));
 }
