@@ -226,6 +226,7 @@ impl Road {
         let ids: BTreeSet<KeyId> =
             request.documents.iter().flat_map(|document| &document.key_ids).copied().collect();
         let roles = base::needed(request.documents.iter().map(|document| &document.role));
+        let brings_files = !request.bases.is_empty();
         let (known, mut keys) = self
             .store
             .read(move |view| {
@@ -234,7 +235,12 @@ impl Road {
                     Needed::All => view.kept_roles(&gun)?,
                     Needed::These(roles) => view.kept_of(&gun, &roles)?,
                 };
-                let known = Known { root: view.trusted_root(&gun)?, kept };
+                let root = view.trusted_root(&gun)?;
+                let root_before = match &root {
+                    Some(root) if brings_files => view.trusted_root_before(&gun, root.version)?,
+                    _ => None,
+                };
+                let known = Known { root, root_before, kept };
                 let keys = keys.into_iter().flatten().map(Arc::new);
                 Ok::<_, StoreError>((known, keys.collect::<Vec<_>>()))
             })

@@ -1,6 +1,7 @@
 //! The only file that knows how a refusal of any room looks from outside: its reason, its sentence, what to type.
 
 use touchmark_proto::reason::{Reason, Refusal};
+use touchmark_tuf::{Gun, RoleName, Version};
 
 use super::desk::DeskError;
 use crate::app::App;
@@ -57,6 +58,17 @@ const LOOK: &str = "touchmark doctor; the same command again once `touchmark sta
 const TOUCH: &str = "the same command again, and touch the token while it blinks";
 const PUK: &str =
     "only the security officer's PIN (PUK) sets a new one; of a YubiKey: ykman piv access unblock-pin";
+
+/// What to do about a version that other content has.
+fn reused(gun: &Gun, role: &RoleName, version: Version) -> String {
+    if *role != RoleName::Root {
+        return format!("touchmark publish {gun}");
+    }
+    format!(
+        "finish that plan and publish it; or, where it was never published and never will be, type: touchmark ledger \
+         release {gun} --role root --version {version} --reason TEXT"
+    )
+}
 
 /// Why a token did not do it, with the token's name in the sentence.
 pub(crate) fn of_token(name: &str, error: TokenError) -> Refusal {
@@ -165,7 +177,7 @@ impl From<LedgerError> for Refusal {
                 Self::new(Reason::VersionRegression, message).hint(format!("touchmark publish {}", slot.gun))
             }
             LedgerError::Reused { slot } => {
-                Self::new(Reason::VersionReused, message).hint(format!("touchmark publish {}", slot.gun))
+                Self::new(Reason::VersionReused, message).hint(reused(&slot.gun, &slot.role, slot.version))
             }
             LedgerError::InFlight { .. } => Self::new(Reason::Conflict, message),
             LedgerError::Unknown { slot } => {
@@ -195,6 +207,7 @@ impl From<SignError> for Refusal {
             SignError::TokenFailed { .. } => Some(LOOK.to_owned()),
             SignError::TouchTimeout { .. } => Some(format!("{TOUCH}; touchmark doctor, where it does not")),
             SignError::PinLocked { .. } => Some(PUK.to_owned()),
+            SignError::VersionReused { gun, role, version } => Some(reused(&gun, &role, version)),
             SignError::NotAllowed(error) => return error.into(),
             _ => None,
         };

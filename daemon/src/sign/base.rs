@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use touchmark_tuf::{
     Document, Gun, KeyId, Pin, Ring, RoleKeys, RoleName, Root, RootSource, Sha256Digest, Signature, Snapshot,
-    Targets, TrustError, Trusted, Unverified, Verified, Version,
+    Targets, TrustError, Trusted, Unverified, Verified, Version, threshold,
 };
 
 use super::remembered::Remembered;
@@ -18,6 +18,8 @@ use crate::store::roots::TrustedRoot;
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) root: Option<TrustedRoot>,
+    /// The root that was trusted before that one; looked up only where the client brings files.
+    pub(super) root_before: Option<TrustedRoot>,
     pub(super) kept: Vec<Kept>,
 }
 
@@ -59,6 +61,9 @@ pub(super) struct Base {
     pub(super) version: Version,
     pub(super) digest: Sha256Digest,
     pub(super) body: Arc<Body>,
+    /// The version of the earlier root whose keys signed it, where the trusted root lists others by now: what it says
+    /// is taken over by the new key.
+    pub(super) from_root: Option<Version>,
 }
 
 /// What the request taught; it is written together with the reservation, or not at all.
@@ -82,6 +87,8 @@ pub(super) struct Standing<'s> {
     known: Known,
     remembered: &'s Remembered,
     trusted: Option<Arc<Trusted>>,
+    /// The roots that the trusted one followed in this request or right before it, newest first.
+    earlier: Vec<Arc<Trusted>>,
     accepted: BTreeMap<RoleName, Base>,
     settled: Vec<RoleName>,
     files: Vec<KnownFile>,
@@ -108,6 +115,7 @@ impl<'s> Standing<'s> {
             known,
             remembered,
             trusted: None,
+            earlier: Vec::new(),
             accepted: BTreeMap::new(),
             settled: Vec::new(),
             files: Vec::new(),
@@ -156,6 +164,7 @@ impl<'s> Standing<'s> {
                     version: root.version(),
                     digest: Sha256Digest::of(root.signed_bytes()),
                     body: Arc::new(Body::Root((**root).clone())),
+                    from_root: None,
                 }
             }));
         }
@@ -163,12 +172,6 @@ impl<'s> Standing<'s> {
             return Ok(Some(base.clone()));
         }
         kept.map(|kept| self.base_of(kept)).transpose()
-    }
-
-    /// Whether the same bytes were signed before, under a root version that is not trusted yet: a root that still
-    /// lacks a signature.
-    pub(super) fn is_kept(&self, role: &RoleName, version: Version, digest: &Sha256Digest) -> bool {
-        self.known.kept(role).is_some_and(|kept| kept.version == version && kept.digest == *digest)
     }
 
     /// The signatures that a kept document has already.
@@ -184,7 +187,12 @@ impl<'s> Standing<'s> {
 
     /// The current files, for a snapshot to list.
     pub(super) fn files(&self) -> Vec<KnownFile> {
-        let kept = self.known.kept.iter();
+        // A root that still lacks signatures is no file that anybody has.
+        let whole = |kept: &&Kept| {
+            let root = self.trusted.as_ref().map(|trusted| trusted.root().signed_bytes());
+            kept.role != RoleName::Root || root == Some(&kept.signed[..])
+        };
+        let kept = self.known.kept.iter().filter(whole);
         let kept = kept.filter_map(|kept| Some(KnownFile::new(kept.role.clone(), &kept.file()?)));
         let root = self.root_file().map(|file| KnownFile::new(RoleName::Root, file));
         self.files.iter().cloned().chain(kept).chain(root).collect()
@@ -195,8 +203,8 @@ impl<'s> Standing<'s> {
         let not_verified = |error| refused(RoleName::Root, &error);
         let mut trusted = match &self.known.root {
             Some(root) => self.remembered.root(&self.gun, &root.file).map_err(not_verified)?,
+            None if chain.len() == 0 => return Ok(()),
             None => {
-                let Some(file) = chain.next() else { return Ok(()) };
                 let Some(accept) = accept else {
                     let why = "this repository is new here: accept its root on first use, or pin it";
                     return Err(SignError::BaseUnknown { role: RoleName::Root, why: why.to_owned() });
@@ -205,10 +213,9 @@ impl<'s> Standing<'s> {
                     AcceptRoot::FirstUse => Pin::FirstUse,
                     AcceptRoot::Pinned(key_ids) => Pin::KeyIds(key_ids.clone()),
                 };
-                let first = RootSource::First { file, pin: &pin };
-                let checker = self.remembered.checker();
-                let trusted = Trusted::start(&self.gun, first, checker).map_err(not_verified)?;
-                let root = TrustedRoot { version: trusted.root().version(), file: file.clone() };
+                let trusted = self.first_root(&mut chain, &pin)?;
+                let root =
+                    TrustedRoot { version: trusted.root().version(), file: trusted.root().file().to_vec() };
                 let root_keys = trusted.root().roles.root.key_ids.clone();
                 self.news.push(News::FirstRoot { root, root_keys, pinned: pin != Pin::FirstUse });
                 self.accept(RoleName::Root, trusted.root());
@@ -216,7 +223,7 @@ impl<'s> Standing<'s> {
             }
         };
         for file in chain {
-            let before = trusted.root().version();
+            let (before, earlier) = (trusted.root().version(), Arc::clone(&trusted));
             match Arc::make_mut(&mut trusted).advance_root(file) {
                 Ok(()) if trusted.root().version() == before => self.published_root(file, before),
                 Ok(()) => {
@@ -224,6 +231,7 @@ impl<'s> Standing<'s> {
                     let digest = Sha256Digest::of(trusted.root().signed_bytes());
                     self.news.push(News::NextRoot { root, digest });
                     self.accept(RoleName::Root, trusted.root());
+                    self.earlier.insert(0, earlier);
                 }
                 // Older links of the chain, which we have behind us. Nobody checked them: they settle nothing.
                 Err(TrustError::Rollback { .. }) => {}
@@ -238,8 +246,34 @@ impl<'s> Standing<'s> {
                 Err(error) => return Err(refused(RoleName::Root, &error)),
             }
         }
+        if let Some(before) = &self.known.root_before {
+            let source = RootSource::Cached(&before.file);
+            let before = Trusted::start(&self.gun, source, self.remembered.checker());
+            self.earlier.push(Arc::new(before.map_err(not_verified)?));
+        }
         self.trusted = Some(trusted);
         Ok(())
+    }
+
+    /// The first root of a chain that the pin is met by. Those before it are other people's history: with a pin on the
+    /// keys of today nobody has to believe the keys of the beginning.
+    fn first_root<'c>(
+        &self,
+        chain: &mut impl Iterator<Item = &'c Vec<u8>>,
+        pin: &Pin,
+    ) -> Result<Trusted, SignError> {
+        let mut unmet = None;
+        for file in chain {
+            let first = RootSource::First { file, pin };
+            match Trusted::start(&self.gun, first, self.remembered.checker()) {
+                Err(error @ TrustError::PinMismatch { .. }) => unmet = Some(error),
+                other => return other.map_err(|error| refused(RoleName::Root, &error)),
+            }
+        }
+        Err(unmet.map_or_else(
+            || SignError::Internal("a chain of no roots".to_owned()),
+            |error| refused(RoleName::Root, &error),
+        ))
     }
 
     /// The server has the root that is trusted here, maybe with its signatures in another order.
@@ -253,39 +287,60 @@ impl<'s> Standing<'s> {
         match role {
             RoleName::Root | RoleName::Timestamp => {}
             RoleName::Snapshot => {
-                let verified = self.verify::<Snapshot>(role, file)?;
+                let (verified, from_root) = self.verify::<Snapshot>(role, file)?;
                 let body = Body::Snapshot((*verified).clone());
-                self.compare(role, body, &verified)?;
+                self.compare(role, body, &verified, from_root)?;
             }
             RoleName::Targets | RoleName::Delegation(_) => {
-                let verified = self.verify::<Targets>(role, file)?;
+                let (verified, from_root) = self.verify::<Targets>(role, file)?;
                 let body = Body::Targets((*verified).clone());
-                self.compare(role, body, &verified)?;
+                self.compare(role, body, &verified, from_root)?;
             }
         }
         Ok(())
     }
 
-    fn verify<D: Document>(&self, role: &RoleName, file: &[u8]) -> Result<Verified<D>, SignError> {
+    /// Verifies a file under the keys that its role has now. Where the root has just given the role other keys and
+    /// nothing is known yet that they signed, the server still has what the keys before them signed: then under the
+    /// root before, whose version is given too.
+    fn verify<D: Document>(
+        &self,
+        role: &RoleName,
+        file: &[u8],
+    ) -> Result<(Verified<D>, Option<Version>), SignError> {
         let refused =
             |why: &dyn std::fmt::Display| SignError::BaseRefused { role: role.clone(), why: why.to_string() };
-        let unverified = Unverified::<D>::parse(file).map_err(|error| refused(&error))?;
-        let (keys, described) = match role {
-            RoleName::Delegation(name) => {
-                let parent = self.base(&name.parent())?;
-                let Some(Body::Targets(parent)) = parent.as_ref().map(|base| &*base.body) else {
-                    return Err(refused(&format!("{} is not known", name.parent())));
-                };
-                let listed = parent.delegation(name).map(touchmark_tuf::DelegatedRole::role_keys);
-                (listed, parent.delegations.keys.clone())
-            }
-            role => {
-                let root = self.root().ok_or_else(|| refused(&"the root of the repository is not known"))?;
-                (root.role(role).cloned(), root.keys.clone())
-            }
+        let parse = || Unverified::<D>::parse(file).map_err(|error| refused(&error));
+        if let RoleName::Delegation(name) = role {
+            let parent = self.base(&name.parent())?;
+            let Some(Body::Targets(parent)) = parent.as_ref().map(|base| &*base.body) else {
+                return Err(refused(&format!("{} is not known", name.parent())));
+            };
+            let listed = parent.delegation(name).map(touchmark_tuf::DelegatedRole::role_keys);
+            let keys: RoleKeys = listed.ok_or_else(|| refused(&"it is not delegated"))?;
+            let verified = parse()?.verify(&keys, &parent.delegations.keys, &Ring);
+            return verified.map(|verified| (verified, None)).map_err(|error| refused(&error));
+        }
+        let under = |root: &Root| {
+            let keys = root.role(role).ok_or_else(|| refused(&"it is not delegated"))?;
+            let verified = parse()?.verify(keys, &root.keys, &Ring);
+            verified.map_err(|error| refused(&error))
         };
-        let keys: RoleKeys = keys.ok_or_else(|| refused(&"it is not delegated"))?;
-        unverified.verify(&keys, &described, &Ring).map_err(|error| refused(&error))
+        let root = self.root().ok_or_else(|| refused(&"the root of the repository is not known"))?;
+        let now = under(root).map(|verified| (verified, None));
+        if now.is_ok() || self.has_moved(role, root) {
+            return now;
+        }
+        let mut earlier = self.earlier.iter().map(|earlier| earlier.root());
+        let before = earlier.find_map(|root| Some((under(root).ok()?, Some(root.version()))));
+        before.map_or(now, Ok)
+    }
+
+    /// Whether a document of the role is known that the keys of this root signed: then there is no way back to what
+    /// earlier keys say.
+    fn has_moved(&self, role: &RoleName, root: &Root) -> bool {
+        let (Some(kept), Some(keys)) = (self.known.kept(role), root.role(role)) else { return false };
+        threshold(keys, &root.keys, &kept.signed, &kept.signatures, &Ring).is_ok()
     }
 
     fn compare<D: Document>(
@@ -293,6 +348,7 @@ impl<'s> Standing<'s> {
         role: &RoleName,
         body: Body,
         verified: &Verified<D>,
+        from_root: Option<Version>,
     ) -> Result<(), SignError> {
         let digest = Sha256Digest::of(verified.signed_bytes());
         let version = verified.version();
@@ -318,14 +374,14 @@ impl<'s> Standing<'s> {
             }
         }
         self.accept(role.clone(), verified);
-        self.accepted.insert(role.clone(), Base { version, digest, body: Arc::new(body) });
+        self.accepted.insert(role.clone(), Base { version, digest, body: Arc::new(body), from_root });
         Ok(())
     }
 
     fn base_of(&self, kept: &Kept) -> Result<Base, SignError> {
         let body = self.remembered.body(kept);
         let body = body.map_err(|error| SignError::Internal(format!("the kept document: {error}")))?;
-        Ok(Base { version: kept.version, digest: kept.digest, body })
+        Ok(Base { version: kept.version, digest: kept.digest, body, from_root: None })
     }
 
     fn accept<D: Document>(&mut self, role: RoleName, verified: &Verified<D>) {

@@ -133,9 +133,12 @@ pub enum SignError {
         /// The last one.
         have: Version,
     },
-    /// Other content has this version. Publish that, or build on it.
-    #[error("{role} version {version} was given to other content already")]
+    /// Other content has this version. Publish that, build on it, or, for what will never be published, let it go.
+    #[error("{role} version {version} of {} was given to other content already{}", shown(.gun.as_str()),
+        if *.role == RoleName::Root { ": another plan for it was signed here" } else { "" })]
     VersionReused {
+        /// The repository.
+        gun: Gun,
         /// The role.
         role: RoleName,
         /// The version.
@@ -243,7 +246,9 @@ impl From<LedgerError> for SignError {
             LedgerError::Regression { slot, have } => {
                 Self::VersionRegression { role: slot.role, version: slot.version, have }
             }
-            LedgerError::Reused { slot } => Self::VersionReused { role: slot.role, version: slot.version },
+            LedgerError::Reused { slot } => {
+                Self::VersionReused { gun: slot.gun, role: slot.role, version: slot.version }
+            }
             LedgerError::InFlight { .. } => Self::Conflict { why: error.to_string() },
             LedgerError::Unknown { .. } => Self::Field { field: "version", why: error.to_string() },
             LedgerError::Store(error) => error.into(),

@@ -11,7 +11,7 @@ use super::base::{Base, Known, News, Standing};
 use super::remembered::Remembered;
 use super::{Seen, SignError, SignRequest};
 use crate::document::{Body, Exact, NewExpiry, needs};
-use crate::policy::{Caller, Decision, MaxExpiry, Need, Policy};
+use crate::policy::{Action, Caller, Decision, MaxExpiry, Need, Policy};
 use crate::store::keys::{KeyRecord, Place};
 use crate::token::KeyRef;
 use crate::vault::KeyRole;
@@ -184,21 +184,31 @@ fn plan(
 ) -> Result<(Planned, NewExpiry), SignError> {
     let base = standing.base(&exact.role)?;
     let again =
-        base.as_ref().is_some_and(|base| base.version == exact.version() && base.digest == exact.digest)
-            || standing.is_kept(&exact.role, exact.version(), &exact.digest);
+        base.as_ref().is_some_and(|base| base.version == exact.version() && base.digest == exact.digest);
+    // A root that lacks signatures of other keys is no base yet: each further key decides on all of it.
     let (differences, needs, expiry) = if again {
         (Vec::new(), Vec::new(), NewExpiry::No)
     } else {
-        follows(exact, base.as_ref())?;
+        follows(gun, exact, base.as_ref())?;
         let body = base.as_ref().map(|base| &*base.body);
         let differences = exact.differences(body);
-        let needs = needs(&exact.role, &differences)?;
+        let mut needs = needs(&exact.role, &differences)?;
+        if base.as_ref().is_some_and(|base| base.from_root.is_some()) {
+            // What the keys before signed is vouched for by the new one: that is part of their change.
+            needs.push(Need::of(Action::Rotate));
+        }
         let files = if exact.role == RoleName::Snapshot { standing.files() } else { Vec::new() };
         exact.check(gun, body, &files)?;
         let ahead: Duration = moment.max_expiry.of(&exact.role);
         (differences, needs, exact.check_expiry(body, moment.now, ahead)?)
     };
-    let named = differences.iter().take(NAMED).map(Difference::to_string).collect();
+    let taken_over = base.as_ref().and_then(|base| Some((base.version, base.from_root?)));
+    let taken_over = taken_over.map(|(version, root)| {
+        let role = &exact.role;
+        format!("all of {role} version {version}, signed by the keys of root version {root}, is taken over")
+    });
+    let named = differences.iter().take(NAMED).map(Difference::to_string);
+    let named = taken_over.into_iter().chain(named).collect();
     let planned = Planned {
         base: base.map(|base| (base.version, base.digest)),
         differences: named,
@@ -212,7 +222,7 @@ fn plan(
 }
 
 /// A new document has the version right after its base; the first one is version 1.
-fn follows(exact: &Exact, base: Option<&Base>) -> Result<(), SignError> {
+fn follows(gun: &Gun, exact: &Exact, base: Option<&Base>) -> Result<(), SignError> {
     let (role, version) = (exact.role.clone(), exact.version());
     let Some(base) = base else {
         if version == Version::FIRST {
@@ -223,7 +233,7 @@ fn follows(exact: &Exact, base: Option<&Base>) -> Result<(), SignError> {
     if version < base.version {
         Err(SignError::VersionRegression { role, version, have: base.version })
     } else if version == base.version {
-        Err(SignError::VersionReused { role, version })
+        Err(SignError::VersionReused { gun: gun.clone(), role, version })
     } else if base.version.next() == Some(version) {
         Ok(())
     } else {

@@ -1,5 +1,7 @@
 //! The road from end to end: a real store, a real vault, keys of other people and a token made of software.
 mod bases;
+mod quorum;
 mod root;
 mod tags;
+mod takeover;
 mod world;

@@ -1,5 +1,5 @@
 //! The trusted root of each repository: a chain, moved only forward along it.
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Params, Row, ToSql, params};
 use touchmark_tuf::{Gun, Version};
 
 use super::{Col, StoreError, Tx, View};
@@ -19,18 +19,34 @@ impl View<'_> {
     /// # Errors
     /// If the database fails.
     pub fn trusted_root(&self, gun: &Gun) -> Result<Option<TrustedRoot>, StoreError> {
+        self.newest_root(
+            "SELECT version, file FROM roots WHERE gun = ?1 ORDER BY version DESC LIMIT 1",
+            [&Col(gun) as &dyn ToSql],
+        )
+    }
+
+    /// The last root that was trusted before that version.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn trusted_root_before(
+        &self,
+        gun: &Gun,
+        version: Version,
+    ) -> Result<Option<TrustedRoot>, StoreError> {
+        self.newest_root(
+            "SELECT version, file FROM roots WHERE gun = ?1 AND version < ?2 ORDER BY version DESC LIMIT 1",
+            [&Col(gun) as &dyn ToSql, &Col(version)],
+        )
+    }
+
+    fn newest_root(&self, sql: &str, of: impl Params) -> Result<Option<TrustedRoot>, StoreError> {
+        let root = |row: &Row<'_>| {
+            Ok(TrustedRoot { version: row.get(0).map(|Col(version)| version)?, file: row.get(1)? })
+        };
         self.sql()
-            .prepare_cached("SELECT version, file FROM roots WHERE gun = ?1 ORDER BY version DESC LIMIT 1")
-            .and_then(|mut statement| {
-                statement
-                    .query_row([Col(gun)], |row| {
-                        Ok(TrustedRoot {
-                            version: row.get(0).map(|Col(version)| version)?,
-                            file: row.get(1)?,
-                        })
-                    })
-                    .optional()
-            })
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(of, root).optional())
             .map_err(|error| self.fault(error))
     }
 }

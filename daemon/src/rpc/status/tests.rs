@@ -22,3 +22,15 @@ fn only_what_the_policy_refused_is_counted() {
     assert!(counts(Reason::NotAllowed) && counts(Reason::VersionReused));
     assert!(!counts(Reason::TokenBusy) && !counts(Reason::Internal) && !counts(Reason::VaultLocked));
 }
+
+#[test]
+fn a_version_that_is_taken_says_what_to_type() {
+    let taken = |role| {
+        let (gun, version) = ("r.example.com/app".parse().unwrap(), 2.try_into().unwrap());
+        Refusal::from(SignError::VersionReused { gun, role, version }).hint.unwrap()
+    };
+    assert_eq!(taken(RoleName::Targets), "touchmark publish r.example.com/app");
+    let hint = taken(RoleName::Root);
+    let command = "touchmark ledger release r.example.com/app --role root --version 2 --reason TEXT";
+    assert!(hint.ends_with(command), "{hint}");
+}
