@@ -12,6 +12,7 @@ mod person;
 pub(crate) mod signer;
 mod status;
 mod tokens;
+mod upload;
 mod vault;
 mod view;
 

@@ -207,7 +207,7 @@ async fn a_repository_is_made_and_signed_and_survives_a_restart() {
     let kept = keys(&dev).await;
     assert!(kept.iter().any(|key| key.id == root.id));
     let last = SignerClient::new(dev.channel().await)
-        .last(v1::LastRequest { gun: gun.to_string(), role: "targets".into(), unsigned: false })
+        .last(v1::LastRequest { gun: gun.to_string(), role: "targets".into(), ..Default::default() })
         .await
         .unwrap()
         .into_inner();

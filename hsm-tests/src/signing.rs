@@ -159,7 +159,12 @@ impl Repository {
     /// # Errors
     /// Why it does not say.
     pub async fn last(&self, channel: &Channel) -> Result<Option<Last>, Failure> {
-        let request = v1::LastRequest { gun: self.gun.clone(), role: "targets".to_owned(), unsigned: true };
+        let request = v1::LastRequest {
+            gun: self.gun.clone(),
+            role: "targets".to_owned(),
+            unsigned: true,
+            ..Default::default()
+        };
         let mut chunks = SignerClient::new(channel.clone()).last(request).await?.into_inner();
         let Some(first) = chunks.message().await? else { return Ok(None) };
         let mut data = first.data;

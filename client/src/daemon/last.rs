@@ -21,6 +21,8 @@ pub struct LastDocument {
     pub unsigned: bool,
     /// Signed by the daemon, and not seen published by anybody yet.
     pub unpublished: bool,
+    /// A root that lacks signatures of keys that this daemon does not have.
+    pub incomplete: bool,
 }
 
 impl Daemon {
@@ -30,7 +32,21 @@ impl Daemon {
     /// # Errors
     /// The daemon's refusal.
     pub async fn last(&self, gun: &Gun) -> Result<Vec<LastDocument>, Error> {
-        let request = v1::LastRequest { gun: gun.to_string(), role: String::new(), unsigned: true };
+        let request = v1::LastRequest { gun: gun.to_string(), unsigned: true, ..Default::default() };
+        self.documents(request).await
+    }
+
+    /// The root that the daemon trusts for a repository, and after it the one that it signed and that still lacks
+    /// signatures of others: with what was signed here, or without any where a crash took that.
+    ///
+    /// # Errors
+    /// The daemon's refusal.
+    pub async fn roots(&self, gun: &Gun) -> Result<Vec<LastDocument>, Error> {
+        let (gun, role) = (gun.to_string(), RoleName::Root.to_string());
+        self.documents(v1::LastRequest { gun, role, incomplete: true, ..Default::default() }).await
+    }
+
+    async fn documents(&self, request: v1::LastRequest) -> Result<Vec<LastDocument>, Error> {
         match self.signer().last(request).await {
             Ok(chunks) => collect(chunks.into_inner()).await,
             Err(status) => Err(failure(status)),
@@ -77,6 +93,7 @@ fn start(chunk: &v1::LastChunk) -> Result<(LastDocument, usize), Error> {
             file,
             unsigned: chunk.unsigned,
             unpublished: chunk.unpublished,
+            incomplete: chunk.incomplete,
         },
         length,
     ))

@@ -2,23 +2,21 @@
 //! was signed last.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 use touchmark_proto::convert::{self, FieldError};
 use touchmark_proto::reason::{Reason, Refusal};
 use touchmark_proto::v1::sign_event::Event as Out;
-use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::{CHUNK_MAX, SIGN_MAX, v1};
-use touchmark_tuf::{RoleName, Sha256Digest};
+use touchmark_tuf::RoleName;
 use tracing::Instrument as _;
 
 use super::Service;
 use super::budget::{Budget, Share};
 use super::call::Call;
 use super::desk::{Events, Failure, stream};
+use super::upload::{self, Announced};
 use crate::app::App;
 use crate::policy::{Action, Caller, Decision, Need};
 use crate::sign::{AcceptRoot, DocumentToSign, Seen, SignRequest, SignedAll};
@@ -27,11 +25,6 @@ use crate::store::documents::{Kept, Source};
 
 /// Documents and bases in one request.
 const PARTS_MAX: usize = 1024;
-/// How long a client may be silent in the middle of its bytes.
-const UPLOAD_PAUSE: Duration = Duration::from_secs(10);
-/// How long all of its bytes may take: whoever sends them one by one holds what was set aside for them no longer.
-pub(super) const UPLOAD_TIME: Duration = Duration::from_secs(120);
-
 #[tonic::async_trait]
 impl v1::signer_server::Signer for Service {
     type SignStream = Events<v1::SignEvent>;
@@ -45,9 +38,8 @@ impl v1::signer_server::Signer for Service {
         let upload = request.into_inner();
         let wrap = |waiting| v1::SignEvent { event: Some(Out::Waiting(waiting)) };
         Ok(stream(&self.0, call, wrap, move |desk| async move {
-            let received = tokio::time::timeout(UPLOAD_TIME, receive(app.budget(), desk.call(), upload));
-            let (request, share) =
-                received.await.map_err(|_| too_slow(UPLOAD_TIME, "the request was not there"))??;
+            let received = upload::in_time(receive(app.budget(), desk.call(), upload));
+            let (request, share) = received.await?;
             app.note_used();
             let id = request.id;
             let signing = crate::sign::sign(app.road(), &desk.call().caller, request, &desk);
@@ -62,11 +54,11 @@ impl v1::signer_server::Signer for Service {
         }))
     }
 
-    type SealTranscriptStream = super::desk::Events<v1::SealTranscriptEvent>;
+    type SealTranscriptStream = Events<v1::SealTranscriptEvent>;
 
     async fn seal_transcript(
         &self,
-        _request: Request<tonic::Streaming<v1::SealTranscriptRequest>>,
+        _request: Request<Streaming<v1::SealTranscriptRequest>>,
     ) -> Result<Response<Self::SealTranscriptStream>, Status> {
         Err(Status::unimplemented("not there yet"))
     }
@@ -77,16 +69,15 @@ impl v1::signer_server::Signer for Service {
         let call = Call::of(&request)?;
         let kept = self.0.last_for(&call.caller, request.get_ref()).await;
         let kept = kept.map_err(|refusal| self.0.refused(&call, refusal))?;
-        let unsigned = if request.get_ref().unsigned { Unsigned::Too } else { Unsigned::LeftOut };
         // What waits for a slow reader counts as held.
-        let bytes = kept.iter().map(|document| document.signed.len()).sum::<usize>();
+        let bytes = kept.iter().map(|shown| shown.kept.signed.len()).sum::<usize>();
         let share = self.0.budget().take(call.caller.uid, u64::try_from(bytes).unwrap_or(u64::MAX));
         let share = share.map_err(|refusal| self.0.refused(&call, refusal))?;
         let (chunks, stream) = mpsc::channel(4);
         let send = async move {
             let _share = share;
-            for document in kept {
-                if send_document(&chunks, &document, unsigned).await.is_err() {
+            for shown in kept {
+                if send_document(&chunks, &shown).await.is_err() {
                     return;
                 }
             }
@@ -97,7 +88,7 @@ impl v1::signer_server::Signer for Service {
 }
 
 impl App {
-    async fn last_for(&self, caller: &Caller, request: &v1::LastRequest) -> Result<Vec<Kept>, Refusal> {
+    async fn last_for(&self, caller: &Caller, request: &v1::LastRequest) -> Result<Vec<Shown>, Refusal> {
         let gun = convert::gun("gun", &request.gun)?;
         let role = if request.role.is_empty() { None } else { Some(convert::role("role", &request.role)?) };
         if let Decision::Refused(why) = self.policy().decide(caller, &gun, &[Need::of(Action::Read)])
@@ -105,35 +96,67 @@ impl App {
         {
             return Err(why.into());
         }
-        let mut kept = self
+        let (kept, trusted) = self
             .store()
-            .read(move |view| view.kept_roles(&gun))
+            .read(move |view| {
+                let root = view.trusted_root(&gun)?.map(|root| root.version);
+                let trusted = root.map(|version| view.kept_at(&gun, &RoleName::Root, version)).transpose()?;
+                Ok((view.kept_roles(&gun)?, trusted.flatten()))
+            })
             .await
             .map_err(|e: StoreError| Refusal::from(e))?;
-        if let Some(role) = role {
-            kept.retain(|document| document.role == role);
-        }
-        Ok(kept)
+        let mut shown = shown(kept, trusted);
+        shown.retain(|shown| {
+            role.as_ref().is_none_or(|role| shown.kept.role == *role)
+                && (!shown.incomplete || request.incomplete || request.unsigned && shown.alone)
+                && (request.unsigned || request.incomplete && shown.incomplete || shown.is_signed())
+        });
+        Ok(shown)
     }
 }
 
-/// What becomes of documents whose signatures a crash took.
-#[derive(Clone, Copy)]
-enum Unsigned {
-    Too,
-    LeftOut,
+/// A document that `Last` shows.
+struct Shown {
+    kept: Kept,
+    /// A root that lacks signatures of other keys.
+    incomplete: bool,
+    /// Such a root with no trusted one before it, and without signatures of its own: a crash took what began the
+    /// repository, and it is signed again as any other document is.
+    alone: bool,
+}
+
+impl Shown {
+    fn is_signed(&self) -> bool {
+        !self.kept.signatures.is_empty()
+    }
+}
+
+/// The last documents, the trusted root among them. The last root that was signed may not be that yet.
+fn shown(kept: Vec<Kept>, trusted: Option<Kept>) -> Vec<Shown> {
+    let whole = |kept| Shown { kept, incomplete: false, alone: false };
+    let mut shown = Vec::with_capacity(kept.len() + 1);
+    for kept in kept {
+        let is_trusted = trusted.as_ref().is_some_and(|trusted| trusted.version >= kept.version);
+        if kept.role != RoleName::Root || is_trusted {
+            shown.push(whole(kept));
+            continue;
+        }
+        let alone = trusted.is_none() && kept.signatures.is_empty();
+        shown.extend(trusted.clone().map(whole));
+        shown.push(Shown { kept, incomplete: true, alone });
+    }
+    shown
 }
 
 async fn send_document(
     chunks: &mpsc::Sender<Result<v1::LastChunk, Status>>,
-    document: &Kept,
-    unsigned: Unsigned,
+    shown: &Shown,
 ) -> Result<(), mpsc::error::SendError<Result<v1::LastChunk, Status>>> {
+    let document = &shown.kept;
     // Without signatures it cannot be published; it may be signed again as it is.
-    let (file, is_unsigned) = match (document.file(), unsigned) {
-        (Some(file), _) => (file, false),
-        (None, Unsigned::Too) => (document.signed.clone(), true),
-        (None, Unsigned::LeftOut) => return Ok(()),
+    let (file, is_unsigned) = match document.file() {
+        Some(file) => (file, false),
+        None => (document.signed.clone(), true),
     };
     let mut parts = file.chunks(CHUNK_MAX - 1024);
     let first = v1::LastChunk {
@@ -143,6 +166,7 @@ async fn send_document(
         data: parts.next().unwrap_or_default().to_vec(),
         unpublished: document.source == Source::Signed && !document.published,
         unsigned: is_unsigned,
+        incomplete: shown.incomplete,
     };
     chunks.send(Ok(first)).await?;
     for part in parts {
@@ -151,22 +175,13 @@ async fn send_document(
     Ok(())
 }
 
-/// What `Open` announced, of one document or base.
-struct Announced {
-    field: String,
-    length: usize,
-    sha256: Sha256Digest,
-}
-
 /// Takes a request in: what it announces is admitted first, and its bytes are what it announced.
 pub(crate) async fn receive(
     budget: &Budget,
     call: &Call,
     mut upload: Streaming<v1::SignRequest>,
 ) -> Result<(SignRequest, Share), Refusal> {
-    let Some(Part::Open(open)) = next(&mut upload).await? else {
-        return Err(FieldError::new("part", "the first message has to be `open`").into());
-    };
+    let open = upload::open(&mut upload).await?;
     let gun = convert::gun("gun", &open.gun)?;
     let parts = open.documents.len() + open.bases.len();
     if open.documents.is_empty() || parts.max(open.seen.len()) > PARTS_MAX {
@@ -187,7 +202,7 @@ pub(crate) async fn receive(
         );
     }
     let share = budget.take(call.caller.uid, u64::try_from(total).unwrap_or(u64::MAX))?;
-    let mut files = files(&mut upload, &announced).await?.into_iter();
+    let mut files = upload::files(&mut upload, &announced).await?.into_iter();
     let mut base_files = Vec::with_capacity(open.bases.len());
     for (i, base) in open.bases.iter().enumerate() {
         base_files.push((role("bases", i, &base.role)?, files.next().unwrap_or_default()));
@@ -219,11 +234,7 @@ fn seen(i: usize, seen: &v1::Seen) -> Result<Seen, FieldError> {
 }
 
 fn announced(list: &str, i: usize, length: u64, sha256: &[u8]) -> Result<Announced, FieldError> {
-    let field = format!("{list}[{i}]");
-    let sha256 = convert::sha256(&format!("{field}.sha256"), sha256)?;
-    let length =
-        usize::try_from(length).map_err(|_| FieldError::new(format!("{field}.length"), "is too large"))?;
-    Ok(Announced { field, length, sha256 })
+    Announced::new(format!("{list}[{i}]"), length, sha256)
 }
 
 fn acceptance(accept: &v1::RootAcceptance) -> Result<Option<AcceptRoot>, FieldError> {
@@ -232,67 +243,6 @@ fn acceptance(accept: &v1::RootAcceptance) -> Result<Option<AcceptRoot>, FieldEr
         return Ok(Some(AcceptRoot::Pinned(ids.collect::<Result<_, _>>()?)));
     }
     Ok(accept.first_use.then_some(AcceptRoot::FirstUse))
-}
-
-/// The bytes of every announced file. Chunks may end anywhere.
-async fn files(
-    upload: &mut Streaming<v1::SignRequest>,
-    announced: &[Announced],
-) -> Result<Vec<Vec<u8>>, Refusal> {
-    let mut files = Vec::with_capacity(announced.len());
-    let mut chunk = Vec::new();
-    for one in announced {
-        let mut file = Vec::new();
-        while file.len() < one.length {
-            if chunk.is_empty() {
-                chunk = chunk_of(next(upload).await?, &one.field)?;
-            }
-            let rest = chunk.split_off(chunk.len().min(one.length - file.len()));
-            file.append(&mut chunk);
-            chunk = rest;
-        }
-        let digest: [u8; 32] = Sha256::digest(&file).into();
-        if digest != *one.sha256.as_bytes() {
-            return Err(
-                FieldError::new(one.field.clone(), "its bytes do not have the announced digest").into()
-            );
-        }
-        files.push(file);
-    }
-    if !chunk.is_empty() || next(upload).await?.is_some() {
-        return Err(FieldError::new("chunk", "more bytes came than were announced").into());
-    }
-    Ok(files)
-}
-
-fn chunk_of(part: Option<Part>, field: &str) -> Result<Vec<u8>, Refusal> {
-    match part {
-        Some(Part::Chunk(chunk)) if (1..=CHUNK_MAX).contains(&chunk.data.len()) => Ok(chunk.data),
-        Some(Part::Chunk(_)) => {
-            Err(FieldError::new("chunk", format!("has not 1 to {CHUNK_MAX} bytes")).into())
-        }
-        Some(Part::Open(_)) => Err(FieldError::new("part", "`open` came twice").into()),
-        None => Err(FieldError::new(field, "the request ended before its bytes were all there").into()),
-    }
-}
-
-/// The next part; `None` after the half-close.
-async fn next(upload: &mut Streaming<v1::SignRequest>) -> Result<Option<Part>, Refusal> {
-    let broken = |status: &Status| FieldError::new("part", status.message());
-    match tokio::time::timeout(UPLOAD_PAUSE, upload.message()).await {
-        Ok(Ok(Some(message))) => match message.part {
-            Some(part) => Ok(Some(part)),
-            None => Err(FieldError::new("part", "is empty").into()),
-        },
-        Ok(Ok(None)) => Ok(None),
-        Ok(Err(status)) => Err(broken(&status).into()),
-        Err(_) => Err(too_slow(UPLOAD_PAUSE, "nothing came")),
-    }
-}
-
-/// A client that takes its time.
-pub(super) fn too_slow(time: Duration, what: &str) -> Refusal {
-    FieldError::new("part", format!("{what} for {} seconds", time.as_secs())).into()
 }
 
 fn signed_message(signed: &SignedAll, request_id: &str) -> v1::Signed {

@@ -10,7 +10,7 @@ use touchmark_proto::v1::vault_event::Event as Out;
 use super::Service;
 use super::call::Call;
 use super::desk::{Desk, Events, stream};
-use super::signer::UPLOAD_TIME;
+use super::upload::UPLOAD_TIME;
 use crate::app::App;
 use crate::policy::{Action, Decision};
 use crate::unlock::{LockReason, UnlockError, backup};

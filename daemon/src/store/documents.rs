@@ -79,6 +79,27 @@ impl View<'_> {
         Ok(Some(kept))
     }
 
+    /// The document of a role that has that version.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn kept_at(&self, gun: &Gun, role: &RoleName, version: Version) -> Result<Option<Kept>, StoreError> {
+        let sql = format!(
+            "SELECT d.version, d.digest, d.signed, d.source, d.published, d.confirmed {COUNTS}
+             AND d.version = ?3"
+        );
+        let kept = self
+            .sql()
+            .prepare_cached(&sql)
+            .and_then(|mut s| {
+                s.query_row(params![Col(gun), Col(role), Col(version)], |row| kept(role, row)).optional()
+            })
+            .map_err(|error| self.fault(error))?;
+        let Some(mut kept) = kept else { return Ok(None) };
+        kept.signatures = self.signatures(gun, role, version)?;
+        Ok(Some(kept))
+    }
+
     /// The version of the last document of a role.
     ///
     /// # Errors

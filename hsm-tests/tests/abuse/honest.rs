@@ -160,7 +160,7 @@ fn in_line(socket: &Path) -> std::io::Result<UnixStream> {
 }
 
 async fn last(channel: &Channel) -> Result<Vec<u8>, Status> {
-    let request = v1::LastRequest { gun: GUN.to_owned(), role: "targets".to_owned(), unsigned: false };
+    let request = v1::LastRequest { gun: GUN.to_owned(), role: "targets".to_owned(), ..Default::default() };
     let mut chunks = SignerClient::new(channel.clone()).last(request).await?.into_inner();
     let mut file = Vec::new();
     while let Some(chunk) = chunks.message().await? {

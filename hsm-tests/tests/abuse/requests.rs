@@ -143,8 +143,7 @@ pub(crate) fn answers_in_the_pipe(scene: &Scene) {
 
 /// The last documents and the status, never read.
 pub(crate) fn answers_never_taken(scene: &Scene) {
-    let last = v1::LastRequest { gun: crate::stage::GUN.to_owned(), role: String::new(), unsigned: false }
-        .encode_to_vec();
+    let last = v1::LastRequest { gun: crate::stage::GUN.to_owned(), ..Default::default() }.encode_to_vec();
     many(scene, &CLOSED, |raw, stream| match stream % 4 {
         1 => raw.call(stream, "/touchmark.v1.Signer/Last", &last),
         _ => raw.call(stream, STATUS, b""),

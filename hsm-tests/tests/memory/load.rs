@@ -168,7 +168,7 @@ fn unverified<D: touchmark_tuf::Document + Clone>(file: &[u8]) -> D {
 
 /// The file of the document that the daemon last signed.
 async fn last(channel: Channel, gun: &str, role: &str) -> Vec<u8> {
-    let request = v1::LastRequest { gun: gun.to_owned(), role: role.to_owned(), unsigned: false };
+    let request = v1::LastRequest { gun: gun.to_owned(), role: role.to_owned(), ..Default::default() };
     let mut chunks = SignerClient::new(channel).last(request).await.unwrap().into_inner();
     let mut file = Vec::new();
     while let Some(chunk) = chunks.message().await.unwrap() {
