@@ -142,6 +142,15 @@ impl View<'_> {
         read().map_err(|error| self.fault(error))
     }
 
+    /// The content that a version was given to, where a signature under it may have left.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn given_out(&self, slot: &Slot) -> Result<Option<Sha256Digest>, StoreError> {
+        let entry = self.entry(slot)?;
+        Ok(entry.filter(|(_, state)| *state == State::Released).map(|(digest, _)| digest))
+    }
+
     fn entry(&self, slot: &Slot) -> Result<Option<(Sha256Digest, State)>, StoreError> {
         self.sql()
             .prepare_cached("SELECT digest, state FROM ledger WHERE gun = ?1 AND role = ?2 AND version = ?3")

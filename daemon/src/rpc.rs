@@ -9,6 +9,7 @@ pub(crate) mod desk;
 mod gate;
 mod keys;
 mod person;
+mod seal;
 pub(crate) mod signer;
 mod status;
 mod tokens;

@@ -6,8 +6,10 @@ mod error;
 mod hand;
 pub mod person;
 mod plan;
+mod promise;
 mod record;
 pub mod remembered;
+pub mod seal;
 pub mod seat;
 
 use std::collections::{BTreeMap, BTreeSet};

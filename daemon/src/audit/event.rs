@@ -120,6 +120,23 @@ pub enum Event {
     /// None was.
     CertificateFailed { request: String, uid: u32, gun: String, key: String, why: String },
 
+    /// A root key is about to seal a ceremony's transcript.
+    TranscriptIntent {
+        request: String,
+        uid: u32,
+        key: String,
+        title: String,
+        plan: String,
+        entries: u64,
+        head: String,
+        signatures: usize,
+        repositories: usize,
+    },
+    /// It did.
+    TranscriptSealed { request: String, uid: u32, key: String, entries: u64, head: String },
+    /// It did not.
+    TranscriptNotSealed { request: String, uid: u32, key: String, why: String },
+
     /// A key was made.
     KeyCreated { uid: u32, key: String, role: String, guns: Vec<String>, place: String },
     /// A key came from a file.

@@ -16,6 +16,7 @@ use super::Service;
 use super::budget::{Budget, Share};
 use super::call::Call;
 use super::desk::{Events, Failure, stream};
+use super::seal;
 use super::upload::{self, Announced};
 use crate::app::App;
 use crate::policy::{Action, Caller, Decision, Need};
@@ -58,9 +59,10 @@ impl v1::signer_server::Signer for Service {
 
     async fn seal_transcript(
         &self,
-        _request: Request<Streaming<v1::SealTranscriptRequest>>,
+        request: Request<Streaming<v1::SealTranscriptRequest>>,
     ) -> Result<Response<Self::SealTranscriptStream>, Status> {
-        Err(Status::unimplemented("not there yet"))
+        let call = Call::of(&request)?;
+        Ok(seal::answer(&self.0, call, request.into_inner()))
     }
 
     type LastStream = Events<v1::LastChunk>;

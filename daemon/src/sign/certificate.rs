@@ -6,11 +6,12 @@ use touchmark_tuf::{Gun, KeyId, RootCertificate, Sha256Digest, ToBeSigned, to_be
 
 use super::hand::{TokenKey, Touch};
 use super::person::{Person, Purpose};
+use super::promise::Promise;
 use super::{Road, SignError, hand};
 use crate::audit::{Event, RequestId};
 use crate::policy::{Action, Caller, Decision};
 use crate::store::keys::{KeyRecord, Place};
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Tx};
 use crate::vault::KeyRole;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -87,7 +88,11 @@ async fn issue(
         tbs_digest: Sha256Digest::of(template.bytes()).to_string(),
     };
     road.store.write(move |tx| tx.append(&intent)).await?;
-    let promise = Promise::new(road, caller, request, &key, gun);
+    let (uid, repository, key_text) = (caller.uid, gun.to_string(), key.id.to_string());
+    let promise = Promise::new(&road.store, "a certificate that was not made", move |why| {
+        let (request, gun, key) = (request.to_string(), repository.clone(), key_text.clone());
+        Event::CertificateFailed { request, uid, gun, key, why }
+    });
     let purpose = if decision == Decision::NeedsPin { Purpose::Presence } else { Purpose::Login };
     let signed = async {
         hand::ready(road, caller, &mut held, purpose, person).await?;
@@ -100,7 +105,10 @@ async fn issue(
         template.finish(&signature).map_err(|error| SignError::Internal(error.to_string()))
     });
     match signed {
-        Ok(certificate) => promise.kept(certificate, replaces).await,
+        Ok(certificate) => {
+            let (id, gun) = (key.id, gun.clone());
+            promise.kept(move |tx| keep(tx, request, uid, &id, &gun, &certificate, replaces)).await
+        }
         Err(error) => {
             promise.broken(&error.to_string());
             Err(error)
@@ -121,71 +129,30 @@ fn template(road: &Road, key: &KeyRecord, gun: &Gun) -> Result<ToBeSigned, SignE
     to_be_signed(gun, &point, serial, now.minus(DAY), now.plus(LIFE)).map_err(|error| internal(&error))
 }
 
-/// An intent that is written and has no outcome yet. Dropped, also with a request that is given up, it has one.
-struct Promise {
-    store: Store,
-    request: String,
+/// Keeps a certificate, instead of the one that it `replaces`.
+fn keep(
+    tx: &Tx<'_>,
+    request: RequestId,
     uid: u32,
-    gun: Gun,
-    key: KeyId,
-    open: bool,
-}
-
-impl Promise {
-    fn new(road: &Road, caller: &Caller, request: RequestId, key: &KeyRecord, gun: &Gun) -> Self {
-        let (store, request) = (road.store.clone(), request.to_string());
-        Self { store, request, uid: caller.uid, gun: gun.clone(), key: key.id, open: true }
+    key: &KeyId,
+    gun: &Gun,
+    certificate: &RootCertificate,
+    replaces: Option<KeyId>,
+) -> Result<RootCertificate, SignError> {
+    if replaces.is_some() {
+        tx.forget_certificate(key, gun)?;
     }
-
-    /// The certificate is there. Where it `replaces` one, it is the one that is kept.
-    async fn kept(
-        mut self,
-        certificate: RootCertificate,
-        replaces: Option<KeyId>,
-    ) -> Result<RootCertificate, SignError> {
-        self.open = false;
-        let (request, uid, gun, id) = (self.request.clone(), self.uid, self.gun.clone(), self.key);
-        self.store
-            .write(move |tx| {
-                if replaces.is_some() {
-                    tx.forget_certificate(&id, &gun)?;
-                }
-                let certificate = tx.keep_certificate(&id, &gun, &certificate)?;
-                tx.key_used(&id)?;
-                let listed_as = certificate.public_key().id().to_string();
-                let (gun, key) = (gun.to_string(), id.to_string());
-                let replaces = replaces.map(|old| old.to_string());
-                tx.append(&Event::Certificate { request, uid, gun, key, listed_as, replaces })?;
-                Ok(certificate)
-            })
-            .await
-    }
-
-    /// There will be none.
-    fn broken(mut self, why: &str) {
-        self.open = false;
-        self.record(why);
-    }
-
-    fn record(&self, why: &str) {
-        let event = Event::CertificateFailed {
-            request: self.request.clone(),
-            uid: self.uid,
-            gun: self.gun.to_string(),
-            key: self.key.to_string(),
-            why: why.to_owned(),
-        };
-        let what = "a certificate that was not made";
-        self.store.write_behind::<StoreError, _>(what, move |tx| tx.append(&event).map(drop));
-    }
-}
-
-impl Drop for Promise {
-    fn drop(&mut self) {
-        if self.open {
-            self.record("the request was given up");
-        }
-    }
+    let certificate = tx.keep_certificate(key, gun, certificate)?;
+    tx.key_used(key)?;
+    tx.append(&Event::Certificate {
+        request: request.to_string(),
+        uid,
+        gun: gun.to_string(),
+        key: key.to_string(),
+        listed_as: certificate.public_key().id().to_string(),
+        replaces: replaces.map(|old| old.to_string()),
+    })?;
+    Ok(certificate)
 }
 
 fn no_root(key: &KeyRecord) -> SignError {

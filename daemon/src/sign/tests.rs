@@ -2,6 +2,7 @@
 mod bases;
 mod quorum;
 mod root;
+mod seal;
 mod tags;
 mod takeover;
 mod world;
