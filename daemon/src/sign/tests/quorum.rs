@@ -171,16 +171,13 @@ async fn a_chain_from_the_beginning_is_accepted_by_the_keys_of_today() {
         let next = next_root(&gun(), &two, &[RootChange::AddRootKey(spare_cert())], world.in_days(3000));
         (files.map(|file| (RoleName::Root, file.unwrap())).to_vec(), next.unwrap())
     };
-    let key = |cert: &PublicKey| AcceptRoot::Pinned(vec![cert.canonical_id()]);
-    let own: fn(&World) -> PublicKey = |world| world.root_cert.clone();
-    let pins: [(fn(&World) -> PublicKey, Option<u64>); 3] =
-        [(own, Some(2)), (|_| SoftKey::new(11).certified(&gun()), Some(1)), (|_| spare_cert(), None)];
+    let pins = [(SoftKey::new(1), Some(2)), (SoftKey::new(11), Some(1)), (SoftKey::new(SPARE), None)];
     for (pin, from) in pins {
         let world = World::new().await;
         let (chain, next) = history(&world);
         let mut request = world.request(vec![world.root_to_sign(&next)]);
         request.bases = chain;
-        request.accept_root = Some(key(&pin(&world)));
+        request.accept_root = Some(AcceptRoot::Pinned(vec![pin.public().canonical_id()]));
         let answer = sign(&world.road, &caller(OWN), request, &world.somebody(Some(PIN))).await;
         let Some(from) = from else {
             assert!(matches!(answer, Err(SignError::BaseRefused { role: RoleName::Root, .. })), "{answer:?}");
