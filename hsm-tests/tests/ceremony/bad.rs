@@ -6,7 +6,7 @@ use hsm_tests::faketime::FakeClock;
 use touchmark::ceremony::plan::{Occasion, Plan};
 use touchmark_tuf::{Document as _, Expires, Instant, Root, exact};
 
-use crate::stage::{Desk, Holder, TWO, alone, count, designed, first, refused, write};
+use crate::stage::{Desk, Holder, SIGN, TWO, alone, count, designed, first, refused, write};
 
 /// The plan of `alone`, changed on purpose by somebody who knows its form.
 fn forged(desk: &Desk, plan: &Path, change: impl FnOnce(&mut Plan)) -> PathBuf {
@@ -19,7 +19,7 @@ fn forged(desk: &Desk, plan: &Path, change: impl FnOnce(&mut Plan)) -> PathBuf {
 #[track_caller]
 fn no(alice: &Holder, desk: &Desk, plan: &Path, code: i32, reason: &str, says: &str) {
     refused(&alice.sign(plan, &desk.file("refused")).run(), code, reason, says);
-    assert_eq!(alice.shim.count("C_Sign"), 0);
+    assert_eq!(alice.shim.count(SIGN), 0);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_plan_with_another_fingerprint_is_refused_and_yes_alone_says_nothing_of_it()
     refused(&sign(&["--expect", &expected]), 2, "CEREMONY_INVALID", "is not the plan that is expected");
     refused(&sign(&["--expect", &expected[..10]]), 2, "CEREMONY_INVALID", "is not the plan that is expected");
     refused(&sign(&[]), 2, "USAGE", "--yes cannot say whether this is the plan that was meant");
-    assert!(alice.shim.count("C_Sign") == 0 && !desk.file("refused").exists());
+    assert!(alice.shim.count(SIGN) == 0 && !desk.file("refused").exists());
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn a_plan_that_skips_or_repeats_a_version_is_refused() {
     let mut again = first_plan.clone();
     again.repositories[0].roots = vec![first(&signed, &first_plan.repositories[0])];
     let again = write(&desk, "again.plan", &again);
-    let calls = alice.shim.count("C_Sign");
+    let calls = alice.shim.count(SIGN);
     let ran = alice.sign(&again, &desk.file("refused")).run();
     refused(&ran, 2, "CEREMONY_INVALID", "version 1 does not follow version 1");
-    assert_eq!(alice.shim.count("C_Sign"), calls);
+    assert_eq!(alice.shim.count(SIGN), calls);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_clock_that_is_wrong_by_years_is_named_both_ways() {
         refused(&ran, 5, "PLAN_OUTDATED", says);
         assert!(ran.stderr.contains("is the clock right?"), "{ran}");
     }
-    assert!(alice.shim.count("C_Sign") == 0 && !desk.file("refused").exists());
+    assert!(alice.shim.count(SIGN) == 0 && !desk.file("refused").exists());
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn somebody_who_is_not_in_the_plan_is_told_who_is() {
     let ran = bob.sign(&plan, &desk.file("refused")).run();
     refused(&ran, 2, "KEY_UNKNOWN", "has anything to sign in this plan");
     assert!(ran.stderr.contains(&format!("alice ({}", &alice.key[..12])), "{ran}");
-    assert_eq!(bob.shim.count("C_Sign"), 0);
+    assert_eq!(bob.shim.count(SIGN), 0);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_rehearsal_and_the_real_thing_are_never_mixed() {
     let mixed =
         desk.touchmark(&["ceremony", "plan", "--rehearsal", "--out", "x"]).arg("--add-root").arg(&key);
     refused(&mixed.run(), 5, "REHEARSAL_ONLY", "is in earnest, and this plan is a rehearsal");
-    assert!(alice.shim.count("C_Sign") == 0 && !out.exists());
+    assert!(alice.shim.count(SIGN) == 0 && !out.exists());
     alice.sign_in_earnest(&earnest, &out).ok();
 }
 
@@ -157,7 +157,7 @@ fn an_earlier_plan_that_was_signed_here_keeps_its_version() {
     let (alice, desk, plan) = alone(TWO);
     let first = desk.file("first.transcript");
     alice.sign(&plan, &first).ok();
-    let calls = alice.shim.count("C_Sign");
+    let calls = alice.shim.count(SIGN);
     let later = forged(&desk, &plan, |plan| {
         let mut root: Root = exact(&plan.repositories[1].root).unwrap();
         root.expires = Expires::at(Instant::from_unix(plan.good_until.unix() + 86_400));
@@ -167,12 +167,12 @@ fn an_earlier_plan_that_was_signed_here_keeps_its_version() {
     let ran = alice.sign(&later, &second).run();
     refused(&ran, 5, "VERSION_REUSED", "an earlier plan was signed here");
     ran.says("touchmark ledger release rehearsal.invalid/team/two --role root --version 1");
-    assert_eq!(alice.shim.count("C_Sign"), calls);
+    assert_eq!(alice.shim.count(SIGN), calls);
     assert_eq!(count(&second, "refused"), 1, "it is written down");
 
     let release =
         ["ledger", "release", TWO[1], "--role", "root", "--version", "1", "--reason", "burnt", "--yes"];
-    alice.run(&release).ok();
+    alice.home.touchmark().args(release).ok();
     alice.sign(&later, &second).ok();
     assert_eq!((count(&second, "signed"), count(&second, "sealed")), (2, 1));
 }
@@ -185,8 +185,8 @@ fn an_old_plan_is_refused_where_the_daemon_knows_a_newer_root() {
     let (old, _) = Plan::load(&plan).unwrap();
     let next = designed(&desk, "next.plan", &[], Some((&old, &signed)));
     alice.sign(&next, &desk.file("next.transcript")).ok();
-    let calls = alice.shim.count("C_Sign");
+    let calls = alice.shim.count(SIGN);
     let ran = alice.sign(&plan, &desk.file("refused")).run();
     refused(&ran, 5, "PLAN_OUTDATED", "touchmarkd here knows version 2 of the root");
-    assert_eq!(alice.shim.count("C_Sign"), calls);
+    assert_eq!(alice.shim.count(SIGN), calls);
 }

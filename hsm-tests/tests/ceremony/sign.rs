@@ -6,7 +6,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 use touchmark::ceremony::plan::Plan;
 
-use crate::stage::{Desk, Holder, TWO, alone, count, designed, entries, fingerprint, fleet, kinds, refused};
+use crate::stage::{
+    Desk, Holder, SIGN, TWO, alone, count, designed, entries, fingerprint, fleet, kinds, refused,
+    until_signed,
+};
 
 #[test]
 fn one_token_signs_what_is_planned_and_seals_it() {
@@ -22,7 +25,7 @@ fn one_token_signs_what_is_planned_and_seals_it() {
         "{:?}",
         entries(&out)
     );
-    assert_eq!(alice.shim.count("C_Sign"), 3, "two documents and the seal");
+    assert_eq!(alice.shim.count(SIGN), 3, "two documents and the seal");
     let all = entries(&out);
     assert_eq!(all[0]["plan"].as_str().unwrap(), fingerprint(&plan));
     assert_eq!(all[0]["rehearsal"], true);
@@ -31,7 +34,7 @@ fn one_token_signs_what_is_planned_and_seals_it() {
     assert_eq!(all[4]["repository"], TWO[0]);
 
     refused(&alice.sign(&plan, &out).run(), 2, "CEREMONY_INVALID", "sealed already");
-    assert_eq!(alice.shim.count("C_Sign"), 3);
+    assert_eq!(alice.shim.count(SIGN), 3);
 }
 
 #[test]
@@ -60,12 +63,10 @@ fn a_signer_killed_between_signatures_goes_on_without_a_double_one() {
     let out = desk.file("alice.transcript");
     for round in 0..3 {
         // Two signatures, and the third one hangs in the token.
-        alice.shim.order("C_Sign 2 hang");
+        alice.shim.order("C_SignInit 2 hang");
         let running = alice.sign(&plan, &out).spawn();
         let until = (round + 1) * 2;
-        while count(&out, "signed") < until {
-            std::thread::yield_now();
-        }
+        until_signed(&out, until);
         running.signal(Signal::KILL);
         assert_eq!(running.wait().code(), None);
         assert_eq!(count(&out, "signed"), until, "the third one hangs");
@@ -90,10 +91,10 @@ fn what_was_signed_and_not_written_down_is_taken_over_without_the_token() {
     let (alice, desk, plan) = alone(TWO);
     let first = desk.file("first");
     alice.sign(&plan, &first).ok();
-    let before = alice.shim.count("C_Sign");
+    let before = alice.shim.count(SIGN);
     let second = desk.file("second");
     alice.sign(&plan, &second).ok();
-    assert_eq!(alice.shim.count("C_Sign"), before + 1, "the seal alone");
+    assert_eq!(alice.shim.count(SIGN), before + 1, "the seal alone");
     let signed = |path| {
         let all = entries(path).into_iter().filter(|entry| entry["kind"] == "signed");
         all.map(|entry| (entry["repository"].clone(), entry["signatures"].clone())).collect::<Vec<_>>()
@@ -116,7 +117,7 @@ fn a_person_compares_the_fingerprint_and_says_yes_and_both_are_written_down() {
     terminal.type_line("no");
     let (code, shown) = terminal.end();
     assert!(code == Some(2) && shown.contains("nothing was signed"), "{code:?} {shown}");
-    assert!(!out.exists() && alice.shim.count("C_Sign") == 0);
+    assert!(!out.exists() && alice.shim.count(SIGN) == 0);
 
     let mut terminal = Terminal::start(&command(alice.home.touchmark()).arg("--out").arg(&out));
     terminal.wait_for("told over another channel? [yes/no]");
@@ -126,7 +127,7 @@ fn a_person_compares_the_fingerprint_and_says_yes_and_both_are_written_down() {
     terminal.type_line("\u{3}");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(130), "{shown}");
-    assert_eq!(alice.shim.count("C_Sign"), 0);
+    assert_eq!(alice.shim.count(SIGN), 0);
 
     let terminal = Terminal::start(&command(alice.home.touchmark()).arg("--out").arg(&out));
     let answers =

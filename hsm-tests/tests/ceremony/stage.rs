@@ -2,6 +2,7 @@
 //! one to the other by hand.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hsm_tests::cli::{Cli, Ran, tool};
 use hsm_tests::daemon::Daemon;
@@ -20,14 +21,18 @@ use touchmark_tuf::{Document as _, Gun, Instant, Root, Unverified};
 /// Made-up repositories of the tests.
 pub(crate) const TWO: &[&str] = &["rehearsal.invalid/team/one", "rehearsal.invalid/team/two"];
 
+/// What a token is asked for once a signature.
+pub(crate) const SIGN: &str = "C_SignInit";
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Somebody with a root key.
 pub(crate) struct Holder {
     pub(crate) name: String,
     pub(crate) home: Home,
     pub(crate) shim: Shim,
-    pub(crate) daemon: Daemon,
     /// Id of the root key on the token.
     pub(crate) key: String,
+    _daemon: Daemon,
     _hsm: SoftHsm,
 }
 
@@ -38,7 +43,8 @@ impl Holder {
         let daemon = daemon(name, &hsm, &shim);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
-        let mut holder = Self { name: name.to_owned(), home, shim, daemon, key: String::new(), _hsm: hsm };
+        let mut holder =
+            Self { name: name.to_owned(), home, shim, key: String::new(), _daemon: daemon, _hsm: hsm };
         let made = holder.run(&["key", "create", "root", "--token", name, "--label", name]).ok().json();
         made["key"]["id"].as_str().unwrap().clone_into(&mut holder.key);
         holder
@@ -149,6 +155,15 @@ pub(crate) fn kinds(transcript: &Path) -> Vec<String> {
 /// How many of a kind there are.
 pub(crate) fn count(transcript: &Path, kind: &str) -> usize {
     kinds(transcript).iter().filter(|one| *one == kind).count()
+}
+
+/// Waits until so many are signed.
+pub(crate) fn until_signed(transcript: &Path, wanted: usize) {
+    let since = std::time::Instant::now();
+    while count(transcript, "signed") < wanted {
+        assert!(since.elapsed() < PATIENCE, "never {wanted} signed: {:?}", entries(transcript).last());
+        std::thread::yield_now();
+    }
 }
 
 /// What a failed command says to a program: reason, message, hint.

@@ -106,7 +106,8 @@ fn a_yubikey_proves_its_key_and_each_signature_takes_one_touch() {
     assert_eq!(machine.card().count(AUTHENTICATE), 0, "before a touch");
     let made = machine.key_file(&desk, &["--ca", ca]).ok().json();
     assert!(made["attested"].as_str().unwrap().contains("made on YubiKey 12345678"), "{made}");
-    assert_eq!(machine.card().touches_wanted(), 2, "a certificate each");
+    let certificates = machine.card().touches_wanted();
+    assert_eq!(certificates, 2, "one each");
 
     let plan = desk.plan("p.plan", TWO, &[&desk.file("alice.key")], &[]);
     let shown = desk.touchmark(&["ceremony", "show"]).arg(&plan).ok().json();
@@ -119,7 +120,7 @@ fn a_yubikey_proves_its_key_and_each_signature_takes_one_touch() {
     refused(&machine.sign(&plan, &out).args(["--ca", other]).run(), 1, "NOT_ATTESTED", "does not lead to");
     assert_eq!(machine.card().count(AUTHENTICATE), 0, "before a touch");
     machine.sign(&plan, &out).args(["--ca", ca]).ok();
-    assert_eq!(machine.card().touches_wanted(), 3);
+    assert_eq!(machine.card().touches_wanted() - certificates, 3);
     assert_eq!((count(&out, "signed"), count(&out, "sealed")), (2, 1));
     let device = entries(&out).into_iter().find(|entry| entry["kind"] == "device").unwrap();
     assert!(device["attested"].as_str().unwrap().contains("firmware 5.7.1"), "{device}");

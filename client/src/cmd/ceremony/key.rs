@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use touchmark_proto::reason::Reason;
+use touchmark_tuf::Instant;
 
 use super::device;
 use crate::args::CeremonyKeyArgs;
@@ -59,7 +60,13 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyKeyArgs) -> Result<(), Error> {
     }
     bar.finish_and_clear();
     let key = device::described(&token, &key, public, proof.certificates);
-    let file = KeyFile { occasion, made: ctx.now, tool: TOOL.to_owned(), key, certificates };
+    let file = KeyFile {
+        occasion,
+        made: Instant::from_unix(ctx.now.unix()),
+        tool: TOOL.to_owned(),
+        key,
+        certificates,
+    };
     let bytes = file.write();
     if KeyFile::parse(&bytes).as_ref() != Ok(&file) {
         return Err(Error::new(Reason::Internal, "the key file does not read back as it was meant"));

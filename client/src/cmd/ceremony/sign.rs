@@ -134,7 +134,7 @@ impl Signer<'_> {
             self.ctx.out.say(&line);
         }
         show::warn(self.ctx, plan, items);
-        let new = todo.iter().filter(|one| matches!(one.standing, Standing::New { .. })).count();
+        let new = todo.iter().filter(|one| one.standing.is_first_contact()).count();
         if new > 0 {
             self.ctx.out.warn(&format!(
                 "touchmarkd here has not seen {} before: the published root keys are taken from the plan, and trusted here \

@@ -4,7 +4,7 @@ use touchmark_proto::v1;
 use touchmark_tuf::{CheckSignature as _, KeyId, Ring, RoleName, Root, Signature, Unverified};
 
 use crate::ceremony::item::Item;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, LastDocument};
 use crate::error::Error;
 
 /// What touchmarkd has of a repository.
@@ -25,41 +25,42 @@ impl Standing {
     /// `PLAN_OUTDATED`: it knows a later root. `VERSION_REUSED`: it has signed another one under that version.
     pub(super) async fn of(daemon: &Daemon, item: &Item<'_>) -> Result<Self, Error> {
         let gun = &item.repository.gun;
-        let last = daemon.last(gun).await?;
-        let Some(root) = last.into_iter().find(|last| last.role == RoleName::Root) else {
-            let base = item.base.as_ref().map(|trusted| &trusted.root().roles.root.key_ids);
-            let pinned = base.into_iter().flatten().map(ToString::to_string).collect();
-            return Ok(Self::New { pinned });
-        };
+        let roots = daemon.roots(gun).await?;
+        let (incomplete, trusted): (Vec<LastDocument>, Vec<LastDocument>) =
+            roots.into_iter().partition(|root| root.incomplete);
+        let (incomplete, trusted) = (incomplete.first(), trusted.first());
         let version = item.root.version.get();
-        if root.version > version {
-            let message = format!(
-                "the plan is an old one: touchmarkd here knows version {} of the root of {gun}, and the plan has version \
-                 {version}",
-                root.version
-            );
-            return Err(
-                Error::new(Reason::PlanOutdated, message).hint("touchmark ceremony plan makes a new one")
-            );
+        let outdated = |knows: String| {
+            let message = format!("the plan is an old one: touchmarkd here knows {knows}");
+            Err(Error::new(Reason::PlanOutdated, message).hint("touchmark ceremony plan makes a new one"))
+        };
+        match trusted {
+            Some(trusted) if trusted.version > version => {
+                return outdated(format!(
+                    "version {} of the root of {gun}, and the plan has version {version}",
+                    trusted.version
+                ));
+            }
+            Some(trusted) if trusted.version == version => {
+                return match same(trusted, item) {
+                    Some(signatures) => Ok(Self::Signed(signatures)),
+                    None if trusted.unpublished => Err(reused(item, None)),
+                    None => outdated(format!(
+                        "another version {version} of the root of {gun}, which is published"
+                    )),
+                };
+            }
+            _ => {}
         }
-        if root.version < version {
+        if let Some(incomplete) = incomplete.filter(|incomplete| incomplete.version >= version) {
+            return same(incomplete, item).map(Self::Signed).ok_or_else(|| reused(item, None));
+        }
+        if trusted.is_some() {
             return Ok(Self::Follows);
         }
-        if root.unsigned && root.file == item.repository.root {
-            return Ok(Self::Signed(Vec::new()));
-        }
-        let parsed = Unverified::<Root>::parse(&root.file).ok();
-        match parsed.filter(|parsed| parsed.signed_bytes() == item.repository.root.as_slice()) {
-            Some(same) => Ok(Self::Signed(same.signatures().to_vec())),
-            None if root.unpublished || root.unsigned => Err(reused(item, None)),
-            None => {
-                let message = format!(
-                    "the plan is an old one: touchmarkd here knows another version {version} of the root of {gun}, which \
-                     is published"
-                );
-                Err(Error::new(Reason::PlanOutdated, message).hint("touchmark ceremony plan makes a new one"))
-            }
-        }
+        let base = item.base.as_ref().map(|trusted| &trusted.root().roles.root.key_ids);
+        let pinned = base.into_iter().flatten().map(ToString::to_string).collect();
+        Ok(Self::New { pinned })
     }
 
     /// The signatures of a key that touchmarkd has given before, all that are wanted of it.
@@ -73,6 +74,11 @@ impl Standing {
             signatures.iter().find(good).cloned()
         };
         item.listed_as(key).iter().map(of).collect()
+    }
+
+    /// Whether a published root is to be trusted here for the first time.
+    pub(super) fn is_first_contact(&self) -> bool {
+        matches!(self, Self::New { pinned } if !pinned.is_empty())
     }
 
     /// The published roots that touchmarkd has to see, and what it is to make of the first one.
@@ -90,6 +96,15 @@ impl Standing {
             Self::Follows | Self::Signed(_) => (roots.iter().map(base).collect(), None),
         }
     }
+}
+
+/// The signatures of a root, if it is the document of the plan.
+fn same(root: &LastDocument, item: &Item<'_>) -> Option<Vec<Signature>> {
+    if root.unsigned {
+        return (root.file == item.repository.root).then(Vec::new);
+    }
+    let parsed = Unverified::<Root>::parse(&root.file).ok()?;
+    (parsed.signed_bytes() == item.repository.root.as_slice()).then(|| parsed.signatures().to_vec())
 }
 
 /// A refusal of touchmarkd, with the way on where a ceremony has its own.
