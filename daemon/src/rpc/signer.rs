@@ -26,6 +26,7 @@ use crate::store::documents::{Kept, Source};
 
 /// Documents and bases in one request.
 const PARTS_MAX: usize = 1024;
+
 #[tonic::async_trait]
 impl v1::signer_server::Signer for Service {
     type SignStream = Events<v1::SignEvent>;
@@ -109,9 +110,7 @@ impl App {
             .map_err(|e: StoreError| Refusal::from(e))?;
         let mut shown = shown(kept, trusted);
         shown.retain(|shown| {
-            role.as_ref().is_none_or(|role| shown.kept.role == *role)
-                && (!shown.incomplete || request.incomplete || request.unsigned && shown.alone)
-                && (request.unsigned || request.incomplete && shown.incomplete || shown.is_signed())
+            role.as_ref().is_none_or(|role| shown.kept.role == *role) && shown.is_wanted(request)
         });
         Ok(shown)
     }
@@ -128,8 +127,13 @@ struct Shown {
 }
 
 impl Shown {
-    fn is_signed(&self) -> bool {
-        !self.kept.signatures.is_empty()
+    fn is_wanted(&self, request: &v1::LastRequest) -> bool {
+        let is_signed = !self.kept.signatures.is_empty();
+        if self.incomplete {
+            request.incomplete || request.unsigned && self.alone
+        } else {
+            request.unsigned || is_signed
+        }
     }
 }
 
@@ -265,3 +269,6 @@ fn signed_message(signed: &SignedAll, request_id: &str) -> v1::Signed {
 pub(super) fn desk_gone() -> Failure {
     Refusal::new(Reason::Conflict, "the request was withdrawn").into()
 }
+
+#[cfg(test)]
+mod tests;

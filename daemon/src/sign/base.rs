@@ -87,7 +87,7 @@ pub(super) struct Standing<'s> {
     known: Known,
     remembered: &'s Remembered,
     trusted: Option<Arc<Trusted>>,
-    /// The roots that the trusted one followed in this request or right before it, newest first.
+    /// The roots that the trusted one followed in this request, newest first.
     earlier: Vec<Arc<Trusted>>,
     accepted: BTreeMap<RoleName, Base>,
     settled: Vec<RoleName>,
@@ -246,11 +246,6 @@ impl<'s> Standing<'s> {
                 Err(error) => return Err(refused(RoleName::Root, &error)),
             }
         }
-        if let Some(before) = &self.known.root_before {
-            let source = RootSource::Cached(&before.file);
-            let before = Trusted::start(&self.gun, source, self.remembered.checker());
-            self.earlier.push(Arc::new(before.map_err(not_verified)?));
-        }
         self.trusted = Some(trusted);
         Ok(())
     }
@@ -331,9 +326,17 @@ impl<'s> Standing<'s> {
         if now.is_ok() || self.has_moved(role, root) {
             return now;
         }
-        let mut earlier = self.earlier.iter().map(|earlier| earlier.root());
-        let before = earlier.find_map(|root| Some((under(root).ok()?, Some(root.version()))));
-        before.map_or(now, Ok)
+        let before = self.earlier.iter().map(Arc::clone).chain(self.root_before());
+        let before = before.map(|before| (under(before.root()), before.root().version()));
+        let mut good = before.filter_map(|(verified, version)| Some((verified.ok()?, Some(version))));
+        good.next().map_or(now, Ok)
+    }
+
+    /// The root that was trusted before this request and the one before that: it may have come without the documents
+    /// that follow it.
+    fn root_before(&self) -> Option<Arc<Trusted>> {
+        let source = RootSource::Cached(&self.known.root_before.as_ref()?.file);
+        Trusted::start(&self.gun, source, self.remembered.checker()).ok().map(Arc::new)
     }
 
     /// Whether a document of the role is known that the keys of this root signed: then there is no way back to what
