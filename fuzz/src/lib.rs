@@ -9,6 +9,7 @@
 //! What must hold for every input of every parser, one function a target: any bytes go in, and a broken promise
 //! panics. `make fuzz` looks for such bytes; `tests/corpora.rs` runs what it kept, without a fuzzer.
 
+mod ceremonies;
 mod documents;
 mod identities;
 mod input;
@@ -28,6 +29,7 @@ use std::sync::{Arc, LazyLock};
 use tokio::runtime::Runtime;
 use touchmarkd::vault::{Locked, MemoryKind};
 
+pub use ceremonies::ceremonies;
 pub use documents::documents;
 pub use identities::identities;
 pub use keyfiles::keyfiles;
@@ -45,7 +47,8 @@ use input::Input;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
+    ("ceremonies", ceremonies),
     ("documents", documents),
     ("identities", identities),
     ("keyfiles", keyfiles),

@@ -103,6 +103,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
         return Err(PlanError::Changed);
     }
     let plan = written.plan;
+    for (name, unix) in [("made_unix", plan.made_unix), ("good_until_unix", plan.good_until_unix)] {
+        // One that cannot be written again as it is would be another plan.
+        if Instant::from_unix(unix).unix() != unix {
+            return Err(field(name, format!("{unix} is no time that can be told")));
+        }
+    }
     if plan.repositories.is_empty() || plan.repositories.len() > REPOSITORIES_MAX {
         return Err(field("repositories", format!("there are {}", plan.repositories.len())));
     }
