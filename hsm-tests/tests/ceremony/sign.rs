@@ -165,3 +165,16 @@ fn a_machine_that_never_saw_the_repository_begins_with_the_plans_root() {
     assert_eq!(bob.audit("root-first-use").len(), 1);
     assert!(bob.audit("root-first-use")[0].to_string().contains("\"pinned\":true"));
 }
+
+/// Without an [[allow]] the PIN is wanted for each repository; that is said before, with what makes it one.
+#[test]
+fn where_the_pin_is_wanted_for_each_repository_that_is_said_before() {
+    let (alice, desk) = (Holder::with_grants("alice", ""), Desk::new());
+    let key = alice.key_file(&desk, TWO, &["--rehearsal"]);
+    let plan = desk.plan("p.plan", TWO, &[&key], &[]);
+    let out = desk.file("alice.transcript");
+    alice.sign(&plan, &out).ok().says("touchmarkd asks for the PIN 2 times").says("[[allow]]");
+    assert_eq!((count(&out, "signed"), count(&out, "sealed")), (2, 1));
+    let (bob, desk, plan) = alone(TWO);
+    bob.sign(&plan, &desk.file("bob.transcript")).ok().says_nothing_of("asks for the PIN");
+}

@@ -38,9 +38,20 @@ pub(crate) struct Holder {
 
 impl Holder {
     pub(crate) fn new(name: &str) -> Self {
+        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
+        let allow = format!(
+            "[[allow]]\nuser = {:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"revoke\", \
+             \"refresh\", \"init\", \"delegate\", \"rotate\", \"unlock\", \"keys\", \"admin\"]\n",
+            me.trim()
+        );
+        Self::with_grants(name, &allow)
+    }
+
+    /// As the daemon is without an [[allow]], or with these.
+    pub(crate) fn with_grants(name: &str, allow: &str) -> Self {
         let hsm = SoftHsm::with_token(name);
         let shim = Shim::before(SoftHsm::module());
-        let daemon = daemon(name, &hsm, &shim);
+        let daemon = daemon(name, &hsm, &shim, allow);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         let mut holder =
@@ -182,22 +193,18 @@ pub(crate) fn refused(ran: &Ran, code: i32, reason: &str, says: &str) {
     assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "no way on\n{ran}");
 }
 
-fn daemon(name: &str, hsm: &SoftHsm, shim: &Shim) -> Daemon {
+fn daemon(name: &str, hsm: &SoftHsm, shim: &Shim, allow: &str) -> Daemon {
     let mut env = hsm.environment();
     env.extend(shim.environment());
     let env: Vec<_> = env.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
-    let me = Cli::new(tool("id")).arg("-un").ok().stdout;
     Daemon::with_config(|folder, socket| {
         format!(
             "socket = {socket:?}\nstate = {state:?}\n\
              [[token]]\nname = {name:?}\nkind = \"pkcs11\"\nmodule = {module:?}\ntoken-label = {name:?}\n\
-             env = {{ {env} }}\n\
-             [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"revoke\", \
-             \"refresh\", \"init\", \"delegate\", \"rotate\", \"unlock\", \"keys\", \"admin\"]\n",
+             env = {{ {env} }}\n{allow}",
             state = folder.join("state"),
             module = shim.module(),
             env = env.join(", "),
-            me = me.trim(),
         )
     })
 }
