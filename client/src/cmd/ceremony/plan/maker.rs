@@ -29,6 +29,9 @@ pub(super) struct Maker<'a> {
     daemon: Option<Daemon>,
     /// The daemon's keys, those made meanwhile too. Who holds it asks the daemon: one token serves one request.
     keys: Mutex<Vec<v1::Key>>,
+    /// Held by whoever has the server make a key: a notary-signer that keeps keys in memory ends when two are made at
+    /// once.
+    making: Mutex<()>,
     /// New root keys from files.
     files: Vec<KeyFile>,
     /// New root keys of the daemon here.
@@ -76,7 +79,18 @@ impl<'a> Maker<'a> {
         });
         let local = local.collect::<Result<Vec<KeyId>, Error>>()?;
         let earlier = args.from.as_deref().map(rehearsal::left_by).transpose()?.unwrap_or_default();
-        Ok(Self { ctx, args, occasion, daemon, keys: Mutex::new(keys), files, local, known, earlier })
+        Ok(Self {
+            ctx,
+            args,
+            occasion,
+            daemon,
+            keys: Mutex::new(keys),
+            making: Mutex::new(()),
+            files,
+            local,
+            known,
+            earlier,
+        })
     }
 
     /// One repository of the plan.
@@ -194,6 +208,7 @@ impl<'a> Maker<'a> {
         if is_new {
             // Each question makes another key on the server: so once, and last.
             let notary = self.ctx.notary(image)?;
+            let _one_at_a_time = self.making.lock().await;
             wishes.timestamp = Some(server_key(&notary.timestamp_key().await?)?);
             wishes.snapshot = Some(server_key(&notary.snapshot_key().await?)?);
         }
