@@ -1,6 +1,7 @@
 //! Plans are made of what a real trust server has published, and say what they change.
 
 use hsm_tests::ca::Ca;
+use hsm_tests::faketime::FakeClock;
 use hsm_tests::notary::Notary;
 use hsm_tests::soak;
 use serde_json::Value;
@@ -162,4 +163,50 @@ fn a_fleet_is_planned_and_signed_in_one_go() {
     let again = desk.touchmark(&["ceremony", "show"]).arg(&out).ok().json();
     took("show");
     assert_eq!(again["repositories"].as_array().unwrap().len(), fleet.len());
+}
+
+/// What has ended is what a new root is for: the published roots are taken as far as they verify, and that is said.
+#[test]
+fn a_repository_whose_trust_data_has_ended_can_be_planned() {
+    let notary = Notary::start(&Ca::new());
+    let (alice, desk) = (workstation(&notary), Desk::new());
+    alice.run(&["init", IMAGES[0], "--root", &alice.key]).ok();
+    let clock = FakeClock::new();
+    clock.ahead_by(5 * 365);
+    let out = desk.file("p.plan");
+    let cli = alice.home.touchmark().args(["ceremony", "plan", IMAGES[0], "--renew", "--out"]).arg(&out);
+    let cli = clock.variables().iter().fold(cli, |cli, (name, value)| cli.env(name, value));
+    cli.ok().says("its roots are taken all the same, as far as they verify").says("root version 2");
+    let (plan, _) = Plan::load(&out).unwrap();
+    assert_eq!(plan.repositories[0].roots.len(), 1);
+}
+
+/// A second rehearsal rotates what the first one made, as if that had been published.
+#[test]
+fn a_rehearsal_goes_on_from_the_record_of_an_earlier_one() {
+    let (alice, desk, plan) = alone(&["rehearsal.invalid/team/one"]);
+    let (out, record) = (desk.file("alice.transcript"), desk.file("first.ceremony"));
+    alice.sign(&plan, &out).ok();
+    desk.touchmark(&["ceremony", "merge"]).args([&plan, &out]).arg("--out").arg(&record).ok();
+    let bob = Holder::new("bob");
+    let images = ["rehearsal.invalid/team/one"];
+    let key = bob.key_file(&desk, &images, &["--rehearsal"]);
+    let more = ["--rotate-targets", "--known", desk.file("alice.key").to_str().unwrap(), "--from"]
+        .map(str::to_owned);
+    let more: Vec<&str> = more.iter().map(String::as_str).chain([record.to_str().unwrap()]).collect();
+    let next = desk.plan("next.plan", &images, &[&key], &more);
+    let shown = desk.touchmark(&["ceremony", "show"]).arg(&next).ok();
+    shown.says("root version 2").says("another tagging key");
+    assert_eq!(alice.sign(&next, &desk.file("a")).ok().json()["missing"], Value::Array(Vec::new()));
+    bob.sign(&next, &desk.file("b")).ok();
+    let other = desk.touchmark(&[
+        "ceremony",
+        "plan",
+        "--rehearsal",
+        "rehearsal.invalid/team/two",
+        "--renew",
+        "--out",
+    ]);
+    let other = other.arg(desk.file("none")).arg("--from").arg(&record).run();
+    refused(&other, 1, "NO_TRUST_DATA", "has no complete root of");
 }

@@ -46,6 +46,10 @@ fn several_sign_in_several_places_and_each_is_told_who_is_missing() {
     let missing = alice.sign(&plan, &first).ok().json()["missing"].clone();
     assert!(missing[0].as_str().unwrap().starts_with("2 of "), "{missing}");
     bob.sign(&plan, &second).ok();
+    // A stick that was lost: what alice signed still lacks bob's signature there, and is taken over all the same.
+    let calls = alice.shim.count(SIGN);
+    alice.sign(&plan, &desk.file("again.transcript")).ok();
+    assert_eq!(alice.shim.count(SIGN) - calls, 1, "the seal alone");
     for (transcript, holder) in [(&first, &alice), (&second, &bob)] {
         let signed: Vec<Value> =
             entries(transcript).into_iter().filter(|one| one["kind"] == "signed").collect();
