@@ -28,7 +28,7 @@ pub enum Action {
     Init,
     /// Change who may sign: delegations.
     Delegate,
-    /// Change the keys of a repository.
+    /// Change the keys of a repository, and take over with a new key what the one before it signed.
     Rotate,
     /// Open and close the vault.
     Unlock,
