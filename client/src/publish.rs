@@ -1,12 +1,14 @@
 //! Signing and publishing one repository: read what the server has, ask the daemon what it has, decide (`plan`),
 //! have it signed, send it, read it back. Lost races are run again on what won. Prints nothing.
 
+mod bases;
 mod dev;
 mod init;
 mod last;
 pub mod plan;
 pub mod roles;
 pub mod root;
+pub mod rotate;
 mod send;
 mod server;
 
@@ -14,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use touchmark_proto::reason::Reason;
-use touchmark_proto::v1;
 use touchmark_tuf::{
     Document as _, Expires, RoleName, Root, Sha256Digest, Snapshot, TargetChange, TargetName, Targets,
     Trusted, Verified, Version,
@@ -26,7 +27,7 @@ use crate::daemon::{Daemon, DocumentToSign, LastDocument, SignJob, SignedJob};
 use crate::error::Error;
 use crate::image::Image;
 use crate::notary::Notary;
-use crate::reader::{Ground, View};
+use crate::reader::View;
 
 pub use init::Choice;
 pub(crate) use init::server_key;
@@ -59,6 +60,8 @@ pub struct Report {
     pub audit: Option<(u64, String)>,
     /// Attempts that somebody else won.
     pub lost: u32,
+    /// The version of the targets document that went with a new root.
+    targets: Option<Version>,
     fate: Fate,
     /// Versions that were published, by what was seen so far.
     published_before: BTreeMap<RoleName, Version>,
@@ -229,6 +232,9 @@ impl<'a> Publisher<'a> {
             self.send_first(goal, report).await?;
             return Ok(Attempt::Begun);
         };
+        if let Some(ended) = self.send_waiting_root(&view, &last, report).await? {
+            return Ok(ended);
+        }
         let trusted = &view.trusted;
         if *goal != Goal::Publish
             && let Some(sent) = self.send_waiting(&view, &last, &ring, &given, report).await?
@@ -478,49 +484,21 @@ impl<'a> Publisher<'a> {
             keys: signing.with.clone(),
             bytes: bytes.clone(),
         });
-        let mut job = SignJob {
+        let roles = work.sign.iter().map(|(signing, _, _)| &signing.role);
+        let job = SignJob {
             gun: self.image.gun().clone(),
             documents: documents.collect(),
-            bases: self.bases(work, trusted, last).await?,
-            accept_root: accept(view, last),
+            bases: self.bases(roles, trusted, last).await?,
+            accept_root: bases::accept(view, last),
             seen: work.seen.clone(),
         };
-        let signed = match self.daemon.sign(&job).await {
-            Err(error) if error.reason == Reason::BaseUnknown => {
-                // After a restore the daemon wants to see the server's documents before it goes on.
-                job.bases = every_base(trusted);
-                self.daemon.sign(&job).await?
-            }
-            other => other?,
-        };
+        let signed = self.sign_job(job, trusted).await?;
         for ((signing, _, _), (bytes, signed)) in work.sign.iter().zip(bytes.iter().zip(&signed.documents)) {
             let file = send::file::<Targets>(&self.ctx.checked, signing, bytes, &signed.signatures)?;
             files.push((signing.role.clone(), file));
         }
         note(report, signed);
         Ok(files)
-    }
-
-    /// The server's files that the daemon does not know: root chain first, then parents before delegations.
-    async fn bases(&self, work: &Work, trusted: &Trusted, last: &[LastDocument]) -> Result<Files, Error> {
-        let known = |role: &RoleName| last.iter().find(|last| last.role == *role);
-        let root = known(&RoleName::Root).map(|last| last.version);
-        let mut bases = server::root_chain(&self.notary, trusted, root).await?;
-        let mut wanted: Vec<&RoleName> = vec![&RoleName::Targets];
-        wanted.extend(
-            work.sign.iter().map(|(signing, _, _)| &signing.role).filter(|role| **role != RoleName::Targets),
-        );
-        for role in wanted {
-            let Some(held) = server::held(trusted, role) else { continue };
-            let version = held.document.version().get();
-            // Also the same version: the daemon learns that its own was published, or that another was.
-            let is_news = known(role)
-                .is_none_or(|last| last.version < version || last.unpublished && last.version == version);
-            if is_news {
-                bases.push((role.clone(), held.file));
-            }
-        }
-        Ok(bases)
     }
 
     /// Adds the snapshot where its key is in the vault.
@@ -536,8 +514,12 @@ impl<'a> Publisher<'a> {
         let Some(signing) = ring.base_role(&RoleName::Snapshot, root) else { return Ok(()) };
         let last = last.iter().find(|last| last.role == RoleName::Snapshot);
         let expires = Expires::at(self.ctx.now.plus(TARGETS_LIFE));
-        let (bytes, document, bases) =
+        let (bytes, document, mut bases) =
             send::snapshot_job(&signing, trusted, last, files, root.file(), expires)?;
+        if files.iter().any(|(role, _)| *role == RoleName::Root) {
+            // It may have come from elsewhere, or with its signatures in another order.
+            bases.insert(0, (RoleName::Root, root.file().to_vec()));
+        }
         let signed = self.daemon.sign(&send::job(self.image, document, bases)).await?;
         let signatures =
             signed.documents.first().map(|document| document.signatures.clone()).unwrap_or_default();
@@ -555,35 +537,12 @@ fn snapshot_is_due(goal: &Goal, trusted: &Trusted, ring: &Keyring) -> bool {
     is_ours && trusted.snapshot_doc().is_some_and(|snapshot| due.covers(snapshot.expires()))
 }
 
-/// The root of a repository that the daemon has not seen: the one that this client goes by, and why.
-fn accept(view: &View, last: &[LastDocument]) -> Option<v1::RootAcceptance> {
-    if last.iter().any(|last| last.role == RoleName::Root) {
-        return None;
-    }
-    let pinned_key_ids = match view.ground {
-        Ground::FirstUse => Vec::new(),
-        Ground::Known | Ground::Pinned => view.root_key_ids().iter().map(ToString::to_string).collect(),
-    };
-    Some(v1::RootAcceptance { first_use: pinned_key_ids.is_empty(), pinned_key_ids })
-}
-
 /// Whether the daemon's documents changed between reading and signing them.
 fn is_race(error: &Error) -> bool {
     matches!(
         error.reason,
         Reason::VersionReused | Reason::VersionRegression | Reason::BaseUnknown | Reason::Conflict
     )
-}
-
-fn every_base(trusted: &Trusted) -> Files {
-    let mut bases = vec![(RoleName::Root, trusted.root().file().to_vec())];
-    let targets = trusted.document(&RoleName::Targets);
-    bases.extend(targets.map(|document| (RoleName::Targets, document.file().to_vec())));
-    let delegations = targets.into_iter().flat_map(|document| &document.delegations.roles);
-    for name in delegations.map(|role| RoleName::from(role.name.clone())) {
-        bases.extend(trusted.document(&name).map(|document| (name.clone(), document.file().to_vec())));
-    }
-    bases
 }
 
 fn note(report: &mut Report, signed: SignedJob) {

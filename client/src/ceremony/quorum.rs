@@ -49,6 +49,22 @@ impl Quorum {
         self.sides.iter().flat_map(|side| side.keys.iter().copied()).collect()
     }
 
+    /// As few of these keys as suffice, those in both groups first, else in the order in which they come; all that help
+    /// where they do not suffice.
+    #[must_use]
+    pub fn choose(&self, held: &[KeyId]) -> Vec<KeyId> {
+        let groups = |key: &KeyId| self.sides.iter().filter(|side| side.keys.contains(key)).count();
+        let mut wanted: Vec<&KeyId> = held.iter().collect();
+        wanted.sort_by_key(|key| std::cmp::Reverse(groups(key)));
+        let mut chosen = BTreeSet::new();
+        for key in wanted {
+            if self.missing(&chosen).iter().any(|(side, _)| side.keys.contains(key)) {
+                chosen.insert(*key);
+            }
+        }
+        held.iter().filter(|key| chosen.contains(key)).copied().collect()
+    }
+
     /// The groups of which too few keys are among `signed`, and how many are missing.
     #[must_use]
     pub fn missing(&self, signed: &BTreeSet<KeyId>) -> Vec<(&Side, usize)> {
@@ -69,3 +85,6 @@ fn side(whose: Whose, root: &Root) -> Side {
     let threshold = usize::try_from(root.roles.root.threshold.get()).unwrap_or(usize::MAX);
     Side { whose, threshold, keys }
 }
+
+#[cfg(test)]
+mod tests;

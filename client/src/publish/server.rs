@@ -1,10 +1,12 @@
 //! What the trust server has of a repository: its verified current documents, and earlier ones by version to find
 //! out what of the daemon's was ever published.
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use touchmark_proto::reason::Reason;
 use touchmark_tuf::{
-    Document as _, Instant, Ring, RoleName, Sha256Digest, Targets, Trusted, Unverified, Version, limits,
+    Document as _, Instant, Ring, RoleName, Root, RootCertificate, Sha256Digest, Snapshot, Targets, Trusted,
+    Unverified, Version, limits,
 };
 
 use super::plan::{self, Held, Lineage};
@@ -66,6 +68,55 @@ pub(super) async fn current(ctx: &Ctx, image: &Image, now: Instant) -> Result<Op
         )
         .hint("touchmark doctor")),
     }
+}
+
+/// The same for whoever replaces what has expired: read as it was before it did.
+pub(super) async fn current_or_expired(ctx: &Ctx, image: &Image) -> Result<Option<View>, Error> {
+    match current(ctx, image, ctx.now).await {
+        Err(error) if error.reason == Reason::Expired => match first_end(ctx, image).await? {
+            Some(end) if end < ctx.now => current(ctx, image, end.minus(Duration::from_secs(1))).await,
+            _ => Err(error),
+        },
+        other => other,
+    }
+}
+
+/// When the first of the server's documents, or of its root certificates, ends. Nothing of it is believed: reading at
+/// that time believes nothing more than reading now.
+async fn first_end(ctx: &Ctx, image: &Image) -> Result<Option<Instant>, Error> {
+    let notary = ctx.notary(image)?;
+    let mut ends = Vec::new();
+    for role in [RoleName::Root, RoleName::Targets, RoleName::Snapshot] {
+        let cap = limits::file_bytes(&role);
+        let file = match notary.file(&role, Which::Current, cap, Deadline::after(TOTAL)).await {
+            Ok(file) => file,
+            Err(NotaryError::NotFound { .. }) => continue,
+            Err(cause) => return Err(cause.into()),
+        };
+        match role {
+            RoleName::Root => {
+                let root = Unverified::<Root>::parse(&file).ok();
+                let root = root.as_ref().map(Unverified::document_unverified);
+                ends.extend(root.map(|root| root.expires.instant()));
+                let keys = root.into_iter().flat_map(|root| root.keys_of(&RoleName::Root));
+                let certificates = keys.filter_map(|key| RootCertificate::from_pem(key.public()).ok());
+                ends.extend(certificates.map(|certificate| certificate.not_after()));
+            }
+            RoleName::Snapshot => ends.extend(
+                Unverified::<Snapshot>::parse(&file)
+                    .ok()
+                    .map(|file| file.document_unverified().expires.instant()),
+            ),
+            _ => ends.extend(own(file).ok().map(|own| own.document.expires.instant())),
+        }
+    }
+    Ok(ends.into_iter().min())
+}
+
+/// An earlier root, as it was served.
+pub(super) async fn root_of(notary: &Notary, version: Version) -> Result<Vec<u8>, Error> {
+    let cap = limits::file_bytes(&RoleName::Root);
+    Ok(notary.file(&RoleName::Root, Which::Version(version), cap, Deadline::after(TOTAL)).await?)
 }
 
 /// A role's document as the server has it.
@@ -170,9 +221,7 @@ pub(super) async fn root_chain(
     // A daemon that has none starts from the current one.
     for number in daemon.map_or(current, |number| number + 1)..current {
         let Ok(version) = Version::try_from(number) else { continue };
-        let cap = limits::file_bytes(&RoleName::Root);
-        let file = notary.file(&RoleName::Root, Which::Version(version), cap, Deadline::after(TOTAL)).await?;
-        chain.push((RoleName::Root, file));
+        chain.push((RoleName::Root, root_of(notary, version).await?));
     }
     if daemon.is_none_or(|number| number < current) {
         chain.push((RoleName::Root, trusted.root().file().to_vec()));
