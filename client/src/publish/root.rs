@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
 use touchmark_tuf::{
-    Pin, RoleName, Root, RootSource, Sha256Digest, TrustError, Trusted, Unverified, Verified, Version,
+    Pin, RoleName, Root, RootSource, Sha256Digest, TrustError, Trusted, Unverified, Verified, Version, exact,
 };
 
 use super::roles::Keyring;
@@ -55,6 +55,9 @@ pub struct Standing {
     /// The daemon's keys.
     pub keys: Vec<v1::Key>,
     pub(super) given: BTreeMap<RoleName, server::Given>,
+    /// The root whose version was given out here, and which lacks signatures: a crash took them, or others have still
+    /// to sign.
+    begun: Option<LastDocument>,
 }
 
 /// Publishes a root, reads it back and verifies it as this machine's reader does. Safe to call again: a root that the
@@ -83,7 +86,7 @@ pub async fn publish_root(
             return Ok(told(version, report));
         }
         let root = follows(ctx, image, view.as_ref(), new)?;
-        if Along::Targets == Along::of(view.as_ref(), &root) {
+        if needs_targets(view.as_ref(), &root) {
             let message =
                 format!("a targets document of {gun} has to go with this root, and touchmarkd signs it");
             let hint = "start the touchmarkd whose vault has its tagging key";
@@ -116,16 +119,18 @@ impl Publisher<'_> {
     pub async fn stand(&self) -> Result<Standing, Error> {
         // Whatever the daemon gave out until now must be in its ledger.
         let last = self.last().await?;
-        let (keys, given) = futures_util::join!(self.daemon.key_list(), self.given());
+        let (keys, given, roots) =
+            futures_util::join!(self.daemon.key_list(), self.given(), self.daemon.roots(self.image.gun()));
         let view = server::current_or_expired(self.ctx, self.image).await?;
-        Ok(Standing { view, last, keys: keys?, given: given? })
+        let begun = roots?.into_iter().find(|root| root.incomplete);
+        Ok(Standing { view, last, keys: keys?, given: given?, begun })
     }
 
-    /// The root that was signed here and never published, if it is what follows the server's: with all its signatures.
+    /// The root that was signed here, with all signatures, and never published, if it is what follows the server's.
     ///
     /// # Errors
     /// `PUBLISH_CONFLICT` where somebody else has published another one under its version.
-    pub(super) async fn waiting_root(
+    pub(super) fn waiting_root(
         &self,
         view: &View,
         last: &[LastDocument],
@@ -134,33 +139,16 @@ impl Publisher<'_> {
             return Ok(None);
         };
         let server = view.trusted.root();
-        let signed = match Unverified::<Root>::parse(&own.file) {
-            Ok(file) => file.signed_bytes().to_vec(),
-            Err(_) => return Ok(None),
-        };
         if own.version > server.version.get() {
             let mut trusted = view.trusted.clone();
-            let is_next = trusted.advance_root(&own.file).is_ok();
-            // Where others have to sign it too, it is no business of this command.
-            return Ok(is_next.then(|| trusted.root().clone()));
+            // Further roots than the next one were never to be had.
+            return Ok(trusted.advance_root(&own.file).is_ok().then(|| trusted.root().clone()));
         }
-        if own.version < server.version.get() || signed == server.signed_bytes() {
+        let is_the_servers = is_root(&own.file, server.signed_bytes());
+        if own.version < server.version.get() || is_the_servers {
             return Ok(None);
         }
-        if self.is_complete(view, own).await? { Err(displaced(self.image, own.version)) } else { Ok(None) }
-    }
-
-    /// Whether the daemon goes by a root that lost its place: it followed the one before the server's, with all
-    /// signatures.
-    async fn is_complete(&self, view: &View, own: &LastDocument) -> Result<bool, Error> {
-        let before = own.version.checked_sub(1).and_then(|number| Version::try_from(number).ok());
-        let source = match before {
-            None => return Ok(true),
-            Some(before) => server::root_of(&self.notary, before).await?,
-        };
-        let checker = std::sync::Arc::<crate::checked::Checked>::clone(&self.ctx.checked);
-        let started = Trusted::start(view.trusted.gun(), RootSource::Cached(&source), checker);
-        Ok(started.is_ok_and(|mut trusted| trusted.advance_root(&own.file).is_ok()))
+        Err(displaced(self.image, own.version))
     }
 
     /// Sends the root that waits, before anything else is done in the repository: the daemon goes by it already.
@@ -170,12 +158,12 @@ impl Publisher<'_> {
         last: &[LastDocument],
         report: &mut Report,
     ) -> Result<Option<Attempt>, Error> {
-        if self.waiting_root(view, last).await?.is_none() {
+        if self.waiting_root(view, last)?.is_none() {
             return Ok(None);
         }
         let standing = self.stand().await?;
         let Some(view) = &standing.view else { return Ok(Some(Attempt::Lost)) };
-        let Some(root) = self.waiting_root(view, &standing.last).await? else {
+        let Some(root) = self.waiting_root(view, &standing.last)? else {
             return Ok(Some(Attempt::Begun));
         };
         match self.deliver(&standing, &root, Files::new(), report).await {
@@ -203,7 +191,8 @@ impl Publisher<'_> {
             let targets = self.targets_under(standing, root, report).await?;
             files.push((RoleName::Targets, targets));
         }
-        let ring = Keyring::of(self.image.gun(), &standing.keys);
+        // With keys that were just made.
+        let ring = Keyring::of(self.image.gun(), &self.daemon.key_list().await?);
         let trusted = view.map(|view| &view.trusted);
         self.add_snapshot(&ring, trusted, last, &mut files, root, report).await?;
         if self.send(&files, report.audit.as_ref(), &mut report.fate).await? == Sent::Conflict {
@@ -221,6 +210,28 @@ impl Publisher<'_> {
             .map(|own| own.document.version);
         Ok(())
     }
+}
+
+impl Standing {
+    /// The root that was begun here under the next version: its number is taken, so it is this one or none.
+    #[must_use]
+    pub fn begun_root(&self) -> Option<Root> {
+        let begun = self.begun.as_ref()?;
+        let current = &self.view.as_ref()?.trusted;
+        if current.root().version.next().map(Version::get) != Some(begun.version) {
+            return None;
+        }
+        match Unverified::<Root>::parse(&begun.file) {
+            Ok(file) => Some(file.document_unverified().clone()),
+            Err(_) => exact(&begun.file).ok(),
+        }
+    }
+}
+
+/// Whether a targets document has to go along with a root.
+#[must_use]
+pub fn needs_targets(view: Option<&View>, root: &Root) -> bool {
+    Along::of(view, root) == Along::Targets
 }
 
 /// What is told of it.

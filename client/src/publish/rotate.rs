@@ -22,7 +22,7 @@ impl Publisher<'_> {
     /// `PUBLISH_CONFLICT` where somebody else has published another one under its version; the server's refusal.
     pub async fn finish_root(&self, standing: &Standing) -> Result<Option<RootReport>, Error> {
         let Some(view) = &standing.view else { return Ok(None) };
-        let Some(root) = self.waiting_root(view, &standing.last).await? else { return Ok(None) };
+        let Some(root) = self.waiting_root(view, &standing.last)? else { return Ok(None) };
         let mut report = Report::default();
         let done = self.deliver(standing, &root, Files::new(), &mut report).await;
         done.map_err(|error| send::unfinished(self.image, report.fate.max(send::Fate::Signed), error))?;
