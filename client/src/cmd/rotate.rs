@@ -100,7 +100,7 @@ impl Rotation<'_> {
                 error.message
             );
             Error::new(Reason::VersionReused, message).hint(format!(
-                "finish that ceremony, or touchmark ledger release {name} root {version} --reason TEXT"
+                "finish that ceremony, or touchmark ledger release {name} --role root --version {version} --reason TEXT"
             ))
         })?;
         self.ctx.out.say("An earlier attempt began this root and did not end it:");

@@ -323,7 +323,7 @@ fn displaced(image: &Image, version: u64) -> Error {
         "somebody else has published another root version {version} of {gun} than the one that was signed here"
     );
     let hint = format!(
-        "touchmark inspect {name} shows it; if it is right, touchmark ledger release {name} root {version} --reason TEXT, \
+        "touchmark inspect {name} shows it; if it is right, touchmark ledger release {name} --role root --version {version} --reason TEXT, \
          then the same command again",
         name = image.familiar()
     );
