@@ -112,7 +112,7 @@ fn a_root_that_lost_its_place_says_how_to_go_on() {
     let release = |reason: &str| {
         let release = ["ledger", "release", &repository.name, "--role", "root", "--version", "2"];
         let args = [&release[..], &["--reason", reason, "--yes"]].concat();
-        world.home.touchmark().args(args).arg("--pin-stdin").stdin(format!("{}\n", hsm_tests::softhsm::PIN))
+        world.touchmark(&args)
     };
     release("the other attempt").ok();
     drop(world.rotate("root", &repository.name, &["--trust-server", &front.url(), "--renew"]).run().exits(6));

@@ -61,7 +61,7 @@ fn a_repository_that_notary_made_is_rotated_by_its_imported_root_key() {
         }
         let import =
             world.home.touchmark().args(["key", "import", "--pin-stdin", "--token", "spare"]).arg(&path);
-        import.stdin(format!("{PIN}\n{PASSPHRASE}\n")).ok();
+        import.stdin(format!("{PASSPHRASE}\n{PIN}\n")).ok();
     }
     // The first of our own tags needs a tagging key of our own; its certificate is renewed on the same key.
     world.rotate("targets", &repository.name, &[]).ok();

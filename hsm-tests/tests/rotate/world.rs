@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hsm_tests::ca::Ca;
-use hsm_tests::cli::{Cli, Ran};
+use hsm_tests::cli::{Cli, Ran, tool};
 use hsm_tests::daemon::Daemon;
 use hsm_tests::front::{Front, Way};
 use hsm_tests::home::Home;
@@ -169,6 +169,12 @@ fn daemon(tokens: [(&str, &SoftHsm); 2]) -> Daemon {
                 environment.join(", "),
             );
         }
-        text
+        // Without this a person would be asked for a PIN by `ledger release`, which wants a terminal for it.
+        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
+        text + &format!(
+            "[[allow]]\nuser = {:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"init\", \"rotate\", \"refresh\", \
+             \"unlock\", \"keys\", \"admin\"]\n",
+            me.trim()
+        )
     })
 }
