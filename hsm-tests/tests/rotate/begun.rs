@@ -1,9 +1,11 @@
 //! Attempts that were cut off: what was signed is sent, nothing is signed twice, no key is made in vain.
 
-use hsm_tests::signing::connect;
+use hsm_tests::signing::{connect, expiry, requests};
 use serde_json::json;
 use touchmark_proto::v1;
+use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::v1::signer_client::SignerClient;
+use touchmark_tuf::{Document as _, Root, Sha256Digest, Unverified, next_root};
 
 use super::readers::{Readers, everybody};
 use super::world::{Repository, World, reason};
@@ -22,6 +24,50 @@ pub(crate) fn waiting_root(world: &World, repository: &Repository) -> Vec<u8> {
         }
         file
     })
+}
+
+/// Has the next root, which has a new expiry and nothing else, signed by one key alone; its digest.
+fn begin(world: &World, repository: &Repository, key: &str) -> Sha256Digest {
+    let current = waiting_root(world, repository);
+    let current = Unverified::<Root>::parse(&current).unwrap();
+    let gun = repository.name.parse().unwrap();
+    let next = next_root(&gun, current.document_unverified(), &[], expiry()).unwrap().write();
+    let mut messages = requests(&repository.name, vec![key.to_owned()], &next, &[], None);
+    let Some(Part::Open(open)) = &mut messages[0].part else { panic!("the first message opens") };
+    open.documents[0].role = "root".to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let channel = connect(world.daemon.socket()).await.unwrap();
+        let messages = tonic::codegen::tokio_stream::iter(messages);
+        let mut events = SignerClient::new(channel).sign(messages).await.unwrap().into_inner();
+        while let Some(event) = events.message().await.unwrap() {
+            if let Some(v1::sign_event::Event::Signed(_)) = event.event {
+                return;
+            }
+        }
+        panic!("nothing was signed");
+    });
+    Sha256Digest::of(&next)
+}
+
+#[test]
+fn a_root_that_was_begun_is_ended_as_it_is() {
+    let world = World::new();
+    let [a, b, _] = &world.keys;
+    let repository = world.repository("begun", &[a, b]);
+    world.rotate("root", &repository.name, &["--threshold", "2"]).ok();
+    let digest = begin(&world, &repository, a);
+    assert_eq!((world.shape(&repository), given(&world, &repository, "root")), ((2, 2, 2), 3));
+    // Nothing of it is published while it lacks a signature, and tags are signed meanwhile.
+    let nothing = world.touchmark(&["publish", &repository.name]).ok().json();
+    assert_eq!(nothing["published"], json!([]));
+    let mut repository = repository;
+    world.sign(&mut repository, "two");
+    world.rotate("root", &repository.name, &["--renew"]).ok().says("An earlier attempt began this root");
+    assert_eq!((world.shape(&repository), given(&world, &repository, "root")), ((3, 2, 2), 3));
+    let file = waiting_root(&world, &repository);
+    assert_eq!(Sha256Digest::of(Unverified::<Root>::parse(&file).unwrap().signed_bytes()), digest);
+    everybody(&world, None, &[], &repository);
 }
 
 fn given(world: &World, repository: &Repository, role: &str) -> usize {

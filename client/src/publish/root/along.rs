@@ -147,15 +147,9 @@ impl Publisher<'_> {
 }
 
 impl Standing {
-    /// What the daemon has of a role, for it to see that nothing came between.
+    /// What the daemon has of `targets` or a delegation, for it to see that nothing came between.
     pub(in crate::publish) fn seen(&self, role: &RoleName) -> Result<Option<Sha256Digest>, Error> {
         let Some(last) = self.last.iter().find(|last| last.role == *role) else { return Ok(None) };
-        if *role == RoleName::Root {
-            let file = Unverified::<Root>::parse(&last.file).map_err(|cause| {
-                Error::internal(format!("touchmarkd's last root cannot be read: {cause}"))
-            })?;
-            return Ok(Some(Sha256Digest::of(file.signed_bytes())));
-        }
         Ok(Some(Sha256Digest::of(&server::own(last.file.clone())?.signed)))
     }
 }
