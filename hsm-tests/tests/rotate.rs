@@ -6,6 +6,8 @@
 
 #[path = "rotate/begun.rs"]
 mod begun;
+#[path = "rotate/expired.rs"]
+mod expired;
 #[path = "rotate/kinds.rs"]
 mod kinds;
 #[path = "rotate/readers.rs"]

@@ -5,7 +5,7 @@ use serde_json::json;
 use touchmark_proto::v1;
 use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::v1::signer_client::SignerClient;
-use touchmark_tuf::{Document as _, Root, Sha256Digest, Unverified, next_root};
+use touchmark_tuf::{Document as _, Expires, Root, Sha256Digest, Unverified, next_root};
 
 use super::readers::{Readers, everybody};
 use super::world::{Repository, World, reason};
@@ -27,11 +27,11 @@ pub(crate) fn waiting_root(world: &World, repository: &Repository) -> Vec<u8> {
 }
 
 /// Has the next root, which has a new expiry and nothing else, signed by one key alone; its digest.
-fn begin(world: &World, repository: &Repository, key: &str) -> Sha256Digest {
+pub(crate) fn begin(world: &World, repository: &Repository, key: &str, expires: Expires) -> Sha256Digest {
     let current = waiting_root(world, repository);
     let current = Unverified::<Root>::parse(&current).unwrap();
     let gun = repository.name.parse().unwrap();
-    let next = next_root(&gun, current.document_unverified(), &[], expiry()).unwrap().write();
+    let next = next_root(&gun, current.document_unverified(), &[], expires).unwrap().write();
     let mut messages = requests(&repository.name, vec![key.to_owned()], &next, &[], None);
     let Some(Part::Open(open)) = &mut messages[0].part else { panic!("the first message opens") };
     open.documents[0].role = "root".to_owned();
@@ -56,7 +56,7 @@ fn a_root_that_was_begun_is_ended_as_it_is() {
     let [a, b, _] = &world.keys;
     let repository = world.repository("begun", &[a, b]);
     world.rotate("root", &repository.name, &["--threshold", "2"]).ok();
-    let digest = begin(&world, &repository, a);
+    let digest = begin(&world, &repository, a, expiry());
     assert_eq!((world.shape(&repository), given(&world, &repository, "root")), ((2, 2, 2), 3));
     // Nothing of it is published while it lacks a signature, and tags are signed meanwhile.
     let nothing = world.touchmark(&["publish", &repository.name]).ok().json();

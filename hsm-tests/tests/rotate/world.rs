@@ -172,7 +172,10 @@ pub(crate) fn reason(ran: &Ran) -> String {
 
 fn daemon(tokens: [(&str, &SoftHsm); 2]) -> Daemon {
     Daemon::with_config(|folder, socket| {
-        let mut text = format!("socket = {socket:?}\nstate = {:?}\n", folder.join("state"));
+        let mut text = format!(
+            "socket = {socket:?}\nstate = {:?}\nmax-expiry = {{ root = \"11y\" }}\n",
+            folder.join("state")
+        );
         for (name, hsm) in tokens {
             let environment: Vec<_> =
                 hsm.environment().iter().map(|(name, value)| format!("{name} = {value:?}")).collect();

@@ -33,7 +33,8 @@ pub(in crate::publish) enum Fitting {
 }
 
 impl Along {
-    /// The server takes a root only if its targets verify under it.
+    /// Nobody can read a repository whose targets do not verify under its root, and the server takes such a root all the
+    /// same.
     pub(in crate::publish) fn of(view: Option<&View>, root: &Root) -> Self {
         let Some(targets) = view.and_then(|view| view.trusted.document(&RoleName::Targets)) else {
             return Self::Targets;
