@@ -1,14 +1,13 @@
 //! A complete root goes to the trust server, with what has to go along: the targets document under another tagging key,
 //! and the snapshot where its key is in the vault.
 mod along;
+mod refusal;
 
 use std::collections::BTreeMap;
 
 use touchmark_proto::reason::Reason;
 use touchmark_proto::v1;
-use touchmark_tuf::{
-    Pin, RoleName, Root, RootSource, Sha256Digest, TrustError, Trusted, Unverified, Verified, Version, exact,
-};
+use touchmark_tuf::{Pin, RoleName, Root, RootSource, Trusted, Unverified, Verified, Version, exact};
 
 use super::roles::Keyring;
 use super::send::{self, Files, Sent};
@@ -21,6 +20,7 @@ use crate::reader::View;
 use crate::trust_dir;
 
 pub(super) use along::{Along, Fitting};
+use refusal::{displaced, invalid, lost, outdated, unbelievable};
 
 /// A root that everybody has signed who had to, and what it follows.
 #[derive(Clone, Copy, Debug)]
@@ -74,30 +74,12 @@ pub async fn publish_root(
     image: &Image,
     new: &NewRoot<'_>,
 ) -> Result<RootReport, Error> {
-    let gun = image.gun();
     let file = Unverified::<Root>::parse(new.file)
         .map_err(|cause| invalid(image, &format!("it cannot be read: {cause}")))?;
     let version = file.document_unverified().version;
     let mut report = Report::default();
     let Some(daemon) = daemon else {
-        let notary = ctx.notary(image)?;
-        let view = server::current_or_expired(ctx, image).await?;
-        if is_there(view.as_ref(), file.signed_bytes()) {
-            return Ok(told(version, report));
-        }
-        let root = follows(ctx, image, view.as_ref(), new)?;
-        if needs_targets(view.as_ref(), &root) {
-            let message =
-                format!("a targets document of {gun} has to go with this root, and touchmarkd signs it");
-            let hint = "start the touchmarkd whose vault has its tagging key";
-            return Err(Error::new(Reason::DaemonUnreachable, message).hint(hint));
-        }
-        let files = vec![(RoleName::Root, new.file.to_vec())];
-        if send::send(&notary, files.clone(), &mut report.fate).await? == Sent::Conflict {
-            return Err(lost(image));
-        }
-        is_read_back(ctx, image, &files).await?;
-        report.sent([RoleName::Root]);
+        alone(ctx, image, new, file.signed_bytes(), &mut report).await?;
         return Ok(told(version, report));
     };
     let publisher = Publisher::new(ctx, daemon, image).await?;
@@ -109,6 +91,35 @@ pub async fn publish_root(
     let done = publisher.deliver(&standing, &root, Files::new(), &mut report).await;
     done.map_err(|error| send::unfinished(image, report.fate, error))?;
     Ok(told(version, report))
+}
+
+/// The same without a daemon: only the root has to go out.
+async fn alone(
+    ctx: &Ctx,
+    image: &Image,
+    new: &NewRoot<'_>,
+    signed: &[u8],
+    report: &mut Report,
+) -> Result<(), Error> {
+    let view = server::current_or_expired(ctx, image).await?;
+    if is_there(view.as_ref(), signed) {
+        return Ok(());
+    }
+    let root = follows(ctx, image, view.as_ref(), new)?;
+    if needs_targets(view.as_ref(), &root) {
+        let gun = image.gun();
+        let message =
+            format!("a targets document of {gun} has to go with this root, and touchmarkd signs it");
+        let hint = "start the touchmarkd whose vault has its tagging key";
+        return Err(Error::new(Reason::DaemonUnreachable, message).hint(hint));
+    }
+    let files = vec![(RoleName::Root, new.file.to_vec())];
+    if send::send(&ctx.notary(image)?, files.clone(), &mut report.fate).await? == Sent::Conflict {
+        return Err(lost(image));
+    }
+    is_read_back(ctx, image, &files).await?;
+    report.sent([RoleName::Root]);
+    Ok(())
 }
 
 impl Publisher<'_> {
@@ -297,56 +308,4 @@ fn trust(ctx: &Ctx, image: &Image, file: &[u8]) {
     root.insert(RoleName::Root, file.to_vec());
     // Where it cannot be kept, reading back says so.
     drop(ctx.trust_dir.commit(image.gun(), &trust_dir::Files::default(), &root));
-}
-
-fn outdated(image: &Image, view: Option<&View>, new: &NewRoot<'_>) -> Error {
-    let version = |file: &[u8]| {
-        Unverified::<Root>::parse(file).map(|file| file.document_unverified().version.to_string())
-    };
-    let base = new.base.map_or_else(|| "none".to_owned(), |base| version(base).unwrap_or_default());
-    let has = match view {
-        None => "none".to_owned(),
-        Some(view) => {
-            let root = view.trusted.root();
-            format!("version {}, sha256:{}", root.version, Sha256Digest::of(root.signed_bytes()))
-        }
-    };
-    let gun = image.gun();
-    let message =
-        format!("the trust server has moved on: the root of {gun} is {has}; this one follows {base}");
-    Error::new(Reason::PlanOutdated, message).hint(format!("touchmark inspect {}", image.familiar()))
-}
-
-fn displaced(image: &Image, version: u64) -> Error {
-    let gun = image.gun();
-    let message = format!(
-        "somebody else has published another root version {version} of {gun} than the one that was signed here"
-    );
-    let hint = format!(
-        "touchmark inspect {name} shows it; if it is right, touchmark ledger release {name} --role root --version {version} --reason TEXT, \
-         then the same command again",
-        name = image.familiar()
-    );
-    Error::new(Reason::PublishConflict, message).hint(hint)
-}
-
-fn lost(image: &Image) -> Error {
-    let message = format!("somebody else has published {} at the same moment", image.gun());
-    Error::new(Reason::PublishConflict, message).hint("the same command again goes on from there")
-}
-
-fn unbelievable(image: &Image, cause: &TrustError) -> Error {
-    let reason = match cause {
-        TrustError::Expired { .. } | TrustError::CertificateDates { .. } => Reason::Expired,
-        _ => Reason::SignatureInvalid,
-    };
-    let message = format!("no reader would believe the new root of {}: {cause}", image.gun());
-    Error::new(reason, message)
-}
-
-fn invalid(image: &Image, why: &str) -> Error {
-    Error::new(
-        Reason::TrustDataInvalid,
-        format!("the new root of {} is not to be published: {why}", image.gun()),
-    )
 }

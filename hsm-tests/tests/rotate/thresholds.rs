@@ -6,6 +6,9 @@ use hsm_tests::soak;
 use super::readers::{Readers, everybody};
 use super::world::{World, reason};
 
+/// What is typed after `rotate root IMAGE`, and what the root is then: its version, root keys and threshold.
+type Step<'a> = (&'a [&'a str], (u64, usize, u64));
+
 #[test]
 fn every_reader_follows_every_change_of_the_threshold_also_from_far_behind() {
     let world = World::new();
@@ -21,7 +24,7 @@ fn every_reader_follows_every_change_of_the_threshold_also_from_far_behind() {
     let each = soak::rounds(0, 1) > 0;
     let last = Readers::new(&world, engine);
     last.believe(&world, &repository);
-    let steps: [(&[&str], (u64, usize, u64)); 7] = [
+    let steps: [Step<'_>; 7] = [
         (&["--threshold", "2"], (2, 2, 2)),
         (&["--add-root", c], (3, 3, 2)),
         (&["--threshold", "3"], (4, 3, 3)),
