@@ -21,6 +21,7 @@ use touchmark_tuf::{
     Trusted, Verified, Version,
 };
 
+use crate::ceremony::item::REHEARSAL;
 use crate::cmd::audit::{self, Head};
 use crate::context::Ctx;
 use crate::daemon::{Daemon, DocumentToSign, LastDocument, SignJob, SignedJob};
@@ -126,8 +127,10 @@ impl<'a> Publisher<'a> {
     /// For one image.
     ///
     /// # Errors
-    /// No usable trust server, or `POLICY_REFUSED` where dev state would be published beyond this machine.
+    /// No usable trust server; `POLICY_REFUSED` where dev state would be published beyond this machine; `REHEARSAL_ONLY`
+    /// for a repository that is made up for rehearsals.
     pub async fn new(ctx: &'a Ctx, daemon: &'a Daemon, image: &'a Image) -> Result<Self, Error> {
+        refuse_rehearsal(image)?;
         let notary = ctx.notary(image)?;
         if daemon.status().dev {
             dev::refuse_dev(&notary.server().join("")).await?;
@@ -535,6 +538,16 @@ fn snapshot_is_due(goal: &Goal, trusted: &Trusted, ring: &Keyring) -> bool {
     let Goal::Refresh(due) = goal else { return false };
     let is_ours = ring.base_role(&RoleName::Snapshot, trusted.root()).is_some();
     is_ours && trusted.snapshot_doc().is_some_and(|snapshot| due.covers(snapshot.expires()))
+}
+
+/// What was made in a rehearsal is never published, whatever trust server is named.
+fn refuse_rehearsal(image: &Image) -> Result<(), Error> {
+    if !image.gun().as_str().starts_with(REHEARSAL) {
+        return Ok(());
+    }
+    let message = format!("{} is made up for rehearsals, and nothing of it is ever published", image.gun());
+    Err(Error::new(Reason::RehearsalOnly, message)
+        .hint("touchmark ceremony plan, without --rehearsal, is the real thing"))
 }
 
 /// Whether the daemon's documents changed between reading and signing them.

@@ -11,7 +11,7 @@ use touchmark_tuf::{Pin, RoleName, Root, RootSource, Trusted, Unverified, Verifi
 
 use super::roles::Keyring;
 use super::send::{self, Files, Sent};
-use super::{Attempt, Publisher, Report, server};
+use super::{Attempt, Publisher, Report, refuse_rehearsal, server};
 use crate::context::Ctx;
 use crate::daemon::{Daemon, LastDocument};
 use crate::error::Error;
@@ -65,7 +65,7 @@ pub struct Standing {
 /// first one, or has another tagging key) and where the vault holds the snapshot key: it signs those here.
 ///
 /// # Errors
-/// `PLAN_OUTDATED`: the server's root is neither the one before nor this one. `SIGNATURE_INVALID`, `EXPIRED`: nobody
+/// `REHEARSAL_ONLY`. `PLAN_OUTDATED`: the server's root is neither the one before nor this one. `SIGNATURE_INVALID`, `EXPIRED`: nobody
 /// would believe this root. `DAEMON_UNREACHABLE`, `KEY_UNKNOWN`: what has to go along cannot be signed. The daemon's or
 /// the server's refusal. What was signed is kept by the daemon.
 pub async fn publish_root(
@@ -74,6 +74,7 @@ pub async fn publish_root(
     image: &Image,
     new: &NewRoot<'_>,
 ) -> Result<RootReport, Error> {
+    refuse_rehearsal(image)?;
     let file = Unverified::<Root>::parse(new.file)
         .map_err(|cause| invalid(image, &format!("it cannot be read: {cause}")))?;
     let version = file.document_unverified().version;

@@ -50,3 +50,14 @@ fn keys_of_other_people_are_named_with_the_plan_that_asks_them() {
         repository.name, ours.keys[0]
     )));
 }
+
+#[test]
+fn what_is_made_up_for_rehearsals_is_published_nowhere() {
+    let world = World::new();
+    let made_up = "rehearsal.invalid/team/app";
+    let server = world.notary.url();
+    for command in [&["init"][..], &["publish"], &["rotate", "targets", "--yes"]] {
+        let refused = world.touchmark(&[command, &[made_up, "--trust-server", &server]].concat()).run();
+        assert_eq!(reason(&refused.exits(5)), "REHEARSAL_ONLY", "{command:?}");
+    }
+}
