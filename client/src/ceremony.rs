@@ -8,6 +8,9 @@
 //! repositories; `words` and `needs` what a plan changes and whom it needs; `rehearsal` what is made up; `assembly` how
 //! signatures of several people become root files; `record` all of a ceremony in one file; `vouched` what YubiKeys say
 //! of their keys.
+//!
+//! `judge` tells years later whether it was so, by published roots (`anchors`); `report` is the page to print.
+pub mod anchors;
 pub mod assembly;
 pub mod design;
 pub mod file;
@@ -15,6 +18,7 @@ pub mod fingerprint;
 pub mod fleet;
 pub mod growing;
 pub mod item;
+pub mod judge;
 pub mod keyholder;
 pub mod needs;
 pub mod plan;
@@ -22,6 +26,7 @@ pub mod published;
 pub mod quorum;
 pub mod record;
 pub mod rehearsal;
+pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
