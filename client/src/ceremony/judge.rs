@@ -23,6 +23,7 @@ use super::record::{Noted, Record};
 use super::transcript::Share;
 use super::vouched::{self, Vouched};
 use crate::attestation::Authorities;
+use crate::error::Error;
 
 /// What nobody signed and nothing can confirm, in words.
 pub const UNSIGNED: &str = "signed by no token, and not to be confirmed by anything: the times of the entries merged, \
@@ -104,11 +105,34 @@ pub fn judge<'r>(
     authorities: Option<&Authorities>,
     checker: &Arc<dyn CheckSignature + Send + Sync>,
 ) -> Result<Verdict<'r>, Change> {
+    let (items, shares) = inside(record, authorities, checker)?;
+    let anchors =
+        items.iter().map(|item| anchor(record, item, published, checker)).collect::<Result<Vec<_>, _>>()?;
+    sealed_by_root_keys(&items, &anchors, published, &shares)?;
+    Ok(Verdict { record, items, anchors, shares })
+}
+
+/// Judges a record by nothing but itself, as far as that goes: before it is published.
+///
+/// # Errors
+/// The first thing that does not fit.
+pub fn itself<'r>(
+    record: &'r Record,
+    authorities: Option<&Authorities>,
+    checker: &Arc<dyn CheckSignature + Send + Sync>,
+) -> Result<Vec<Item<'r>>, Error> {
+    Ok(inside(record, authorities, checker)?.0)
+}
+
+/// Everything that the record alone tells.
+fn inside<'r>(
+    record: &'r Record,
+    authorities: Option<&Authorities>,
+    checker: &Arc<dyn CheckSignature + Send + Sync>,
+) -> Result<(Vec<Item<'r>>, Vec<Judged>), Change> {
     let plan = &record.plan;
     let items = plan.repositories.iter().map(|one| Item::check(one, plan.occasion, checker));
-    let items: Vec<Item<'r>> = items
-        .collect::<Result<_, _>>()
-        .map_err(|why| Change::of_entry(1, "merged", why.message, change::PLAN))?;
+    let items: Vec<Item<'r>> = items.collect::<Result<_, _>>().map_err(change::of_item)?;
     let mut shares = Vec::new();
     for (seq, included) in record.shares() {
         let within = |entry| Within { name: included.name.clone(), entry };
@@ -126,10 +150,7 @@ pub fn judge<'r>(
     }
     completed::check(record, &items, &shares, checker)?;
     events(record, &items)?;
-    let anchors =
-        items.iter().map(|item| anchor(record, item, published, checker)).collect::<Result<Vec<_>, _>>()?;
-    sealed_by_root_keys(&items, &anchors, published, &shares)?;
-    Ok(Verdict { record, items, anchors, shares })
+    Ok((items, shares))
 }
 
 /// What publishing noted, as far as it can be computed.

@@ -100,6 +100,12 @@ impl Pins {
         }
     }
 
+    /// One repository's pin, of no file; nothing else is trusted.
+    #[must_use]
+    pub fn of_one(gun: &Gun, ids: Vec<KeyId>) -> Self {
+        Self { first_use: FirstUse::Refuse, exact: [(gun.clone(), ids)].into(), ..Self::default() }
+    }
+
     /// The file.
     #[must_use]
     pub fn file(&self) -> &Path {

@@ -92,6 +92,11 @@ impl From<Change> for Error {
     }
 }
 
+/// A repository of the plan.
+pub(super) fn of_item(why: Error) -> Change {
+    Change { reason: why.reason, ..Change::of_entry(1, "merged", why.message, PLAN) }
+}
+
 /// The entry of a transcript that is wrong.
 pub(super) const fn entry_of(why: &ShareError) -> Option<u64> {
     use touchmark_proto::transcript::TranscriptError;
