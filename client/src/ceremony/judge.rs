@@ -11,7 +11,7 @@ mod share;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use touchmark_tuf::{CheckSignature, Gun, KeyId, PublicKey, Root, Verified};
+use touchmark_tuf::{CheckSignature, Gun, KeyId, PublicKey, Root};
 
 pub use change::{Change, Within};
 pub use share::{LoneShare, lone};
@@ -183,11 +183,11 @@ fn events(record: &Record, items: &[Item<'_>]) -> Result<(), Change> {
                 }
                 published.insert(&one.repository);
             }
-            Noted::Finished(one) => {
-                if (one.published, one.of) != (published.len() as u64, items.len() as u64) {
-                    let (count, all) = (published.len(), items.len());
-                    return wrong(format!("the entries before it say {count} of {all} published"));
-                }
+            Noted::Finished(one)
+                if (one.published, one.of) != (published.len() as u64, items.len() as u64) =>
+            {
+                let (count, all) = (published.len(), items.len());
+                return wrong(format!("the entries before it say {count} of {all} published"));
             }
             _ => {}
         }
@@ -265,14 +265,14 @@ fn sealed_by_root_keys(
     let mut known: BTreeSet<KeyId> = BTreeSet::new();
     for (item, anchor) in items.iter().zip(anchors) {
         let roots = published.of(&item.repository.gun);
-        let given = |version: u64| roots.and_then(|roots| roots.get(&version)).map(certified);
+        let given = |version: u64| roots.and_then(|roots| roots.get(&version)).map(|root| certified(root));
         match anchor {
             Anchor::Same => known.extend(given(item.root.version.get()).into_iter().flatten()),
             Anchor::Later(version) => known.extend(given(*version).into_iter().flatten()),
             // The new root is signed by enough keys of the published one: that was checked when it was completed.
             Anchor::Before => {
                 let before = item.base.iter().flat_map(|base| certified(base.root()));
-                known.extend(before.chain(of_root(&item.root)));
+                known.extend(before.chain(certified(&item.root)));
             }
             Anchor::Absent | Anchor::MadeUp => {}
         }
@@ -290,12 +290,8 @@ fn sealed_by_root_keys(
     Ok(())
 }
 
-fn certified(root: &Verified<Root>) -> Vec<KeyId> {
-    of_root(root)
-}
-
 /// Every key that a root describes by a certificate; retired ones stay there.
-fn of_root(root: &Root) -> Vec<KeyId> {
+fn certified(root: &Root) -> Vec<KeyId> {
     let certificates = root.keys.values().filter(|key| key.key_type().is_certificate());
     certificates.map(PublicKey::canonical_id).collect()
 }

@@ -43,7 +43,7 @@ pub fn page(verdict: &Verdict<'_>, record: &Sha256Digest, now: Instant) -> Strin
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'\">\n\
-         <meta name=\"referrer\" content=\"no-referrer\">\n<link rel=\"icon\" href=\"data:,\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
          <title>Root ceremony: {title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <header><h1>Root ceremony: {title}</h1>\n<p>Planned {}; this report was made {} by {}</p></header>\n\
          {rehearsal}{}{}{}{}{}</main>\n</body>\n</html>\n",

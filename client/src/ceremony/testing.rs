@@ -93,6 +93,11 @@ impl World {
         Self::new(Occasion::Rehearsal, ["rehearsal.invalid/app", "rehearsal.invalid/web"])
     }
 
+    /// Somebody else's ceremony.
+    pub(crate) fn of_mallory() -> Self {
+        Self::new(Occasion::Earnest, ["mallory.example/one", "mallory.example/two"])
+    }
+
     fn new(occasion: Occasion, names: [&str; 2]) -> Self {
         let [alice, bob, carol] = ["alice", "bob", "carol"].map(Signer::new);
         let repositories = names.map(|name| repository(&name.parse().unwrap(), [&alice, &bob, &carol]));
@@ -169,19 +174,18 @@ impl World {
         sealed(signer, &self.said(signer))
     }
 
-    /// What `merge` and one run of `publish` note where alice and bob have signed.
-    pub(crate) fn notes(&self) -> Vec<Noted> {
-        let texts = [&self.alice, &self.bob].map(|signer| (signer.label, self.transcript(signer)));
+    /// What `merge` notes of these transcripts.
+    pub(crate) fn merged(&self, texts: &[String]) -> Vec<Noted> {
         let mut notes = vec![Noted::Merged(Merged {
             format: FORMAT.to_owned(),
             plan: self.plan_text(),
             tool: "touchmark 0".to_owned(),
             rehearsal: self.plan.occasion == Occasion::Rehearsal,
         })];
-        notes.extend(texts.iter().map(|(label, text)| {
+        notes.extend(texts.iter().zip(["alice", "bob"]).map(|(text, label)| {
             Noted::Share(Included { name: format!("{label}.transcript"), transcript: text.clone() })
         }));
-        let shares = texts.map(|(_, text)| transcript::Share::read(&text).unwrap());
+        let shares: Vec<_> = texts.iter().map(|text| transcript::Share::read(text).unwrap()).collect();
         let gathered = gather(&shares).0;
         for item in self.items() {
             let one = &gathered[&item.repository.gun];
@@ -193,6 +197,12 @@ impl World {
                 signers: one.signers.iter().copied().collect(),
             }));
         }
+        notes
+    }
+
+    /// What `merge` and one run of `publish` note where alice and bob have signed.
+    pub(crate) fn notes(&self) -> Vec<Noted> {
+        let mut notes = self.merged(&[&self.alice, &self.bob].map(|signer| self.transcript(signer)));
         if self.plan.occasion == Occasion::Earnest {
             for item in self.items() {
                 notes.push(Noted::Published(Published {

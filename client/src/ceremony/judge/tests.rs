@@ -215,6 +215,37 @@ fn a_transcript_sealed_by_somebody_else_is_no_proof() {
     assert!(change.what.contains("nothing to sign in this plan"), "{change:?}");
 }
 
+/// A plan that is made up around what was really published: its documents, and a repository of somebody's own, whose
+/// keys may seal then. The one published root that is compared is the real one.
+#[test]
+fn a_plan_made_up_around_real_roots_is_told_by_who_sealed_it() {
+    let (world, mallory) = (World::earnest(), World::of_mallory());
+    let roots = published(&world.notes());
+    let mut forged = World::of_mallory();
+    forged.plan.repositories = vec![world.plan.repositories[0].clone(), mallory.plan.repositories[0].clone()];
+    forged.plan.keys.extend(mallory.plan.keys.clone());
+    let mut texts = Vec::new();
+    for (signer, real) in [(&mallory.alice, &world.alice), (&mallory.bob, &world.bob)] {
+        let mut said = forged.said(signer);
+        for one in &mut said {
+            if let Said::Signed(signed) = one
+                && signed.repository == world.plan.repositories[0].gun
+            {
+                let theirs = world.said(real).into_iter().find_map(|said| match said {
+                    Said::Signed(theirs) if theirs.repository == signed.repository => Some(theirs),
+                    _ => None,
+                });
+                *signed = theirs.unwrap();
+            }
+        }
+        texts.push(sealed(signer, &said));
+    }
+    let notes = forged.merged(&texts);
+    let change = judged(&record(&notes), &roots).unwrap_err();
+    assert_eq!(change.entry, Some(2));
+    assert!(change.what.contains("no published root says that it is a root key"), "{change:?}");
+}
+
 /// A whole ceremony that somebody plays with keys of his own is whole in itself: the published root is what tells.
 #[test]
 fn another_ceremony_is_told_by_the_published_root() {
