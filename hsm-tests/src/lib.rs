@@ -9,10 +9,11 @@
 //! Real components as judges: each fixture is one program of its own, on free loopback ports, in a short
 //! temporary folder, ended by its own pid when the fixture goes. Nothing here is shipped.
 //!
-//! A component that is missing fails the test that wants it. The one exception is the Docker Engine, and only
-//! where the caller says so (`TOUCHMARK_WITHOUT_ENGINE=1`), and then it is said on stderr.
+//! A component that is missing fails the test that wants it. The exceptions are the Docker Engine and the browser, and
+//! only where the caller says so (`TOUCHMARK_WITHOUT_ENGINE=1`, `TOUCHMARK_WITHOUT_BROWSER=1`); then it is said on stderr.
 
 pub mod ca;
+pub mod chromium;
 pub mod cli;
 pub mod daemon;
 pub mod dice;

@@ -1,0 +1,73 @@
+//! What was merged goes to the real Notary: through failures and kills, once each, read back as others read it.
+
+use hsm_tests::front::Way;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::stage::{count, entries, refused};
+use crate::world::{IMAGES, World};
+
+#[test]
+fn publishing_goes_on_after_a_failure_and_after_a_kill_half_way() {
+    let (world, record) = World::merged();
+    let is_web = |line: &str| line.starts_with("POST") && line.contains("/team/web/");
+    world.front.rule(move |line| if is_web(line) { Way::Cut } else { Way::Pass });
+    let partly = world.publish(&record).run();
+    refused(&partly, 6, "PARTLY_PUBLISHED", "1 of 2 repositories are not published");
+    let told = partly.json()["repositories"].clone();
+    assert_eq!((&told[0]["published"], &told[1]["published"]), (&Value::Bool(true), &Value::Bool(false)));
+    for client in ["fresh_client", "old_client"] {
+        assert_eq!(told[0][client], "root 2, targets 1", "{told}");
+    }
+    assert_eq!((count(&record, "published"), count(&record, "failed")), (1, 1));
+
+    // The server takes it, and nobody is there to hear of it.
+    world.front.rule(move |line| if is_web(line) { Way::Swallow } else { Way::Pass });
+    let running = world.publish(&record).spawn();
+    world.front.wait_for("POST /v2/localhost:5000/team/web/", "/");
+    running.signal(Signal::KILL);
+    assert_eq!(running.wait().code(), None);
+    world.front.pass();
+    world.publish(&record).ok();
+    assert_eq!(world.front.count("POST"), 0, "the server had both");
+    assert_eq!(entries(&record).last().unwrap()["published"], 2);
+
+    // By what the server has now, and by copies of it, without a network.
+    let asked = world.verify(&record).ok().json();
+    assert_eq!(asked["repositories"][1]["compared"], "same", "{asked}");
+    let roots = IMAGES.map(|image| world.root(image, "root.json"));
+    world.notary.gate().close();
+    let offline = |file: &std::path::Path| {
+        let cli = world.verify(file);
+        roots.iter().fold(cli, |cli, root| cli.arg("--root").arg(root))
+    };
+    let whole = offline(&record).ok().json();
+    assert_eq!(whole["repositories"][0]["compared"], "same", "{whole}");
+    assert_eq!(offline(&world.desk.file("bob.transcript")).ok().json()["compared"], 2);
+    let text = std::fs::read_to_string(&record).unwrap();
+    let changed = world.desk.file("changed.ceremony");
+    std::fs::write(&changed, text.replacen("\\\"yes\\\"", "\\\"no!\\\"", 1)).unwrap();
+    let found = offline(&changed).run();
+    refused(&found, 1, "SIGNATURE_INVALID", "entry 3 does not follow entry 2");
+    assert_eq!((&found.json()["whole"], &found.json()["entry"]), (&Value::Bool(false), &Value::from(3)));
+}
+
+#[test]
+fn a_repository_that_has_moved_on_is_told_and_the_others_are_published() {
+    let (world, record) = World::merged();
+    world.alice.home.touchmark().args(["delete", IMAGES[0], "--yes"]).ok();
+    let partly = world.publish(&record).run();
+    refused(&partly, 6, "PARTLY_PUBLISHED", "1 of 2");
+    let told = partly.json()["repositories"].clone();
+    assert_eq!(
+        (&told[0]["reason"], &told[1]["published"]),
+        (&Value::from("PLAN_OUTDATED"), &Value::Bool(true))
+    );
+    // Of what is not there nobody can say that it was as the record says.
+    let roots = [world.root(IMAGES[1], "root.json"), world.root(IMAGES[1], "1.root.json")];
+    let verify = world.verify(&record).arg("--root").arg(&roots[0]).ok().json();
+    let compared = |at: usize| verify["repositories"][at]["compared"].clone();
+    assert_eq!((compared(0), compared(1)), (Value::from("not-given"), Value::from("same")));
+    let old = world.verify(&record).arg("--root").arg(&roots[1]).run();
+    refused(&old, 1, "SIGNATURE_INVALID", "is not published");
+}
