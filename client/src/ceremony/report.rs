@@ -18,14 +18,17 @@ use super::{fingerprint, words};
 
 const STYLE: &str = include_str!("report/style.css");
 /// How many signers have a line of their own.
-const SIGNERS: usize = 6;
+const SIGNERS: usize = 4;
 /// How many kinds of changes are told.
-const KINDS: usize = 3;
+const KINDS: usize = 2;
 /// How many lines of one kind of change are told.
 const LINES: usize = 7;
 /// How many repositories of one kind are named.
 const NAMES: usize = 3;
-/// The most characters of one name or sentence.
+/// The most characters of the name of a repository, and of a line about what changes.
+const NAME: usize = 80;
+const LINE: usize = 110;
+/// The most characters of one sentence.
 const SENTENCE: usize = 160;
 
 /// The page. `record` is the digest of the record's file, `now` when it was judged.
@@ -89,7 +92,7 @@ fn changes(verdict: &Verdict<'_>) -> String {
     let mut lines = Vec::new();
     for group in groups.iter().take(KINDS) {
         let guns: Vec<&str> = group.items.iter().map(|item| item.repository.gun.as_str()).collect();
-        let named: Vec<String> = guns.iter().take(NAMES).map(|gun| clip(gun, SENTENCE)).collect();
+        let named: Vec<String> = guns.iter().take(NAMES).map(|gun| clip(gun, NAME)).collect();
         let mut names = safe(&named.join(", "));
         if guns.len() > NAMES {
             let list = Sha256Digest::of(format!("{}\n", guns.join("\n")).as_bytes());
@@ -98,8 +101,7 @@ fn changes(verdict: &Verdict<'_>) -> String {
                 guns.len() - NAMES
             );
         }
-        let told: Vec<String> =
-            group.lines.iter().take(LINES).map(|line| safe(&clip(line, SENTENCE))).collect();
+        let told: Vec<String> = group.lines.iter().take(LINES).map(|line| safe(&clip(line, LINE))).collect();
         lines.push(format!("<li><b>{}: {names}</b><br>{}</li>", guns.len(), told.join("; ")));
     }
     if groups.len() > KINDS {
@@ -107,7 +109,10 @@ fn changes(verdict: &Verdict<'_>) -> String {
     }
     let count = verdict.items.len();
     let plural = if count == 1 { "repository" } else { "repositories" };
-    format!("<section><h2>What was changed: {count} {plural}</h2><ul>{}</ul></section>\n", lines.join("\n"))
+    format!(
+        "<section class=\"changes\"><h2>What was changed: {count} {plural}</h2><ul>{}</ul></section>\n",
+        lines.join("\n")
+    )
 }
 
 fn signers(verdict: &Verdict<'_>) -> String {
@@ -127,17 +132,17 @@ fn signers(verdict: &Verdict<'_>) -> String {
         let ids: Vec<String> = keys(judged).iter().map(ToString::to_string).collect();
         rows += &format!(
             "<tr><td class=\"who\">{}</td><td>{}; {} signed, transcript sealed; {}<br><span class=\"id\">{}</span></td></tr>\n",
-            safe(&clip(&names.join(", "), 80)),
+            safe(&clip(&names.join(", "), 50)),
             safe(&token),
             judged.share.signed().count(),
             safe(&clip(&judged.vouched.in_words(), SENTENCE)),
-            safe(&clip(&ids.join(" "), 140)),
+            safe(&clip(&ids.join(" "), 132)),
         );
     }
     if verdict.shares.len() > SIGNERS {
         rows += &format!("<tr><td colspan=\"2\">and {} more</td></tr>\n", verdict.shares.len() - SIGNERS);
     }
-    format!("<section><h2>Who signed, with what</h2><table>{rows}</table></section>\n")
+    format!("<section class=\"signers\"><h2>Who signed, with what</h2><table>{rows}</table></section>\n")
 }
 
 fn checks(verdict: &Verdict<'_>, record: &Sha256Digest) -> String {

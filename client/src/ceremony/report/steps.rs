@@ -40,8 +40,8 @@ pub(super) fn section(verdict: &Verdict<'_>) -> String {
         + verdict.shares.iter().map(|judged| judged.share.entries.len()).sum::<usize>();
     let rows: Vec<String> = steps.iter().take(ROWS).map(Step::row).collect();
     let more = match steps.len().saturating_sub(ROWS) {
-        0 => String::new(),
-        more => format!("; {more} steps more than there is room for"),
+        0 => "; this page shows what there is room for".to_owned(),
+        more => format!("; here is no room for {more} steps more"),
     };
     format!(
         "<section class=\"steps\"><h2>Steps</h2><table><tr><th class=\"time\">wall clock</th>\
