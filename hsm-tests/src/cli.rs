@@ -110,6 +110,18 @@ impl Cli {
         self
     }
 
+    /// The same where there is no network: in a namespace of its own, with no interface that is up.
+    #[must_use]
+    pub fn offline(mut self) -> Self {
+        let mut args: Vec<OsString> = vec!["--net".into()];
+        if !rustix::process::geteuid().is_root() {
+            args.push("--map-current-user".into());
+        }
+        args.extend(["--".into(), self.program.into_os_string()]);
+        args.append(&mut self.args);
+        Self { program: tool("unshare"), args, ..self }
+    }
+
     /// The folder it runs in.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {

@@ -72,6 +72,17 @@ impl Daemon {
         })
     }
 
+    /// The same on a machine without any network.
+    #[must_use]
+    pub fn offline(
+        variables: &BTreeMap<String, String>,
+        config: impl FnOnce(&Path, &Path) -> String,
+    ) -> Self {
+        Self::configured(config, |cli, _| {
+            variables.iter().fold(cli, |cli, (name, value)| cli.env(name, value)).offline()
+        })
+    }
+
     fn configured(
         config: impl FnOnce(&Path, &Path) -> String,
         with: impl FnOnce(Cli, &Place) -> Cli,

@@ -1,11 +1,12 @@
-//! The README's commands do what the README says.
+//! The README's commands do what the README says, and those of the guide to ceremonies what the guide says.
 //!
 //! A fenced `console` block after a comment `<!-- test: NAME -->` is run: its lines that start with `$ ` are typed
 //! into one shell, all blocks of a name in order; the other lines must come up after them in this order, where
 //! `...` stands for anything. The README's servers (`registry.example.com`, `https://notary.example.com`) are real
 //! ones of the test. `dev` starts with nothing running and an OCI image layout `app`; `token` starts with a running
 //! touchmarkd that has the README's own configuration, an empty SoftHSM, and somebody who types the PIN; `yubikey` the same
-//! with a virtual card as it leaves the factory, whose maker's certificate is where the README wants it.
+//! with a virtual card as it leaves the factory, whose maker's certificate is where the README wants it;
+//! `rehearsal`, in the guide, with a token "test" in software and somebody who agrees to what is asked.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -194,6 +195,26 @@ fn a_factory_fresh_yubikey_does_what_the_readme_says() {
     assert_eq!(code, Some(0), "{output}\n{}", daemon.log());
     check(&commands, &output);
     assert!(pcscd.reader().look(|card| card.opens_with(PIN, PUK)), "{output}");
+}
+
+#[test]
+fn the_rehearsal_of_the_guide_does_what_the_guide_says() {
+    let stage = Stage::set();
+    let guide = include_str!("../../docs/ceremony.md");
+    let commands = commands(guide, "rehearsal");
+    let hsm = SoftHsm::with_token("test");
+    let token = configuration(&stage.readme, &hsm).replace("\"root\"", "\"test\"");
+    stage.configure("touchmarkd.toml", &token.replace("\"touchmark\"", "\"test\""));
+    let daemon = stage.daemon(&BTreeMap::new());
+    let token = || stage.home.touchmark().args(["token", "info", "test", "--format", "json"]).ok().json();
+    let present =
+        std::iter::repeat_with(token).find(|shown| shown["token"]["presence"] == "present").unwrap();
+    let pin = format!("(serial {}): ", present["token"]["serial"].as_str().unwrap());
+    let answers = [(pin.as_str(), PIN), ("[yes/no] ", "yes")];
+    let (code, output) = Terminal::start(&stage.shell(&commands)).answer(&answers);
+    assert_eq!(code, Some(0), "{output}\n{}", daemon.log());
+    check(&commands, &output);
+    assert!(stage.home.path().join("test.html").is_file());
 }
 
 /// The first block of configuration in that section.
