@@ -49,10 +49,22 @@ impl Quorum {
         self.sides.iter().flat_map(|side| side.keys.iter().copied()).collect()
     }
 
-    /// As few of these keys as suffice, those in both groups first, else in the order in which they come; all that help
-    /// where they do not suffice.
+    /// Keys that suffice: those that come first in `held`, and as few of them as do. Where all together do not suffice, all
+    /// that help.
     #[must_use]
     pub fn choose(&self, held: &[KeyId]) -> Vec<KeyId> {
+        let mut chosen = BTreeSet::new();
+        for count in 1..=held.len() {
+            chosen = self.fewest(held.get(..count).unwrap_or_default());
+            if self.missing(&chosen).is_empty() {
+                break;
+            }
+        }
+        held.iter().filter(|key| chosen.contains(key)).copied().collect()
+    }
+
+    /// Of these keys those in both groups first, then others that help.
+    fn fewest(&self, held: &[KeyId]) -> BTreeSet<KeyId> {
         let groups = |key: &KeyId| self.sides.iter().filter(|side| side.keys.contains(key)).count();
         let mut wanted: Vec<&KeyId> = held.iter().collect();
         wanted.sort_by_key(|key| std::cmp::Reverse(groups(key)));
@@ -62,7 +74,7 @@ impl Quorum {
                 chosen.insert(*key);
             }
         }
-        held.iter().filter(|key| chosen.contains(key)).copied().collect()
+        chosen
     }
 
     /// The groups of which too few keys are among `signed`, and how many are missing.
