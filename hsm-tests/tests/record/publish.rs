@@ -71,3 +71,24 @@ fn a_repository_that_has_moved_on_is_told_and_the_others_are_published() {
     let old = world.verify(&record).arg("--root").arg(&roots[1]).run();
     refused(&old, 1, "SIGNATURE_INVALID", "is not published");
 }
+
+/// Its tags are signed by the daemon of whoever publishes: nobody was there with a network when the root was signed.
+#[test]
+fn a_new_repository_comes_with_its_first_targets() {
+    let world = World::set();
+    let image = "localhost:5000/team/new";
+    let (plan, share, record) =
+        ["new.plan", "new.transcript", "new.ceremony"].map(|name| world.desk.file(name)).into();
+    let args = ["ceremony", "plan", "--create", image, "--add-root", &world.alice.key];
+    world.alice.run(&args).arg("--out").arg(&plan).ok();
+    world.alice.sign_in_earnest(&plan, &share).ok();
+    world.desk.touchmark(&["ceremony", "merge"]).arg(&plan).arg(&share).arg("--out").arg(&record).ok();
+    // Without that daemon it cannot be published, and nothing of it is sent.
+    let nobody = world.publish(&record).run();
+    refused(&nobody, 3, "DAEMON_UNREACHABLE", "touchmarkd");
+    assert_eq!(count(&record, "published"), 0);
+    let told = world.alice.run(&["ceremony", "publish", "--yes"]).arg(&record).ok().json();
+    assert_eq!(told["repositories"][0]["fresh_client"], "root 1, targets 1", "{told}");
+    assert_eq!(told["repositories"][0]["old_client"], "none: the repository is new");
+    assert_eq!(world.verify(&record).ok().json()["repositories"][0]["compared"], "same");
+}
