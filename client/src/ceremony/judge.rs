@@ -143,7 +143,7 @@ fn inside<'r>(
             .check((plan, &record.plan_digest), &items, &**checker)
             .map_err(|why| wrong(change::entry_of(&why), why.to_string()))?;
         let vouched = vouched::check(&share, authorities)
-            .map_err(|(entry, why)| wrong(Some(entry), format!("its attestation: {why}")))?;
+            .map_err(|(entry, why)| wrong(Some(entry), why.to_string()).of_attestation())?;
         share::seal_names_a_token(&share)
             .map_err(|entry| wrong(Some(entry), "sealed: the serial is that of no token in it".to_owned()))?;
         shares.push(Judged { seq, name: included.name.clone(), share, vouched });

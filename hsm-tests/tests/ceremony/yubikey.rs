@@ -128,6 +128,14 @@ fn a_yubikey_proves_its_key_and_each_signature_takes_one_touch() {
         device["attestation"].as_object().unwrap().values().next().unwrap().as_array().unwrap().len(),
         2
     );
+
+    // Whoever merges and verifies checks it once more.
+    let record = desk.file("r.ceremony");
+    desk.touchmark(&["ceremony", "merge"]).arg(&plan).arg(&out).arg("--out").arg(&record).ok();
+    let verify = |more: &[&str]| desk.touchmark(&["ceremony", "verify"]).arg(&record).args(more);
+    assert_eq!(verify(&[]).ok().json()["shares"][0]["attestation"], "not-checked");
+    assert_eq!(verify(&["--ca", ca]).ok().json()["shares"][0]["attestation"], "proved");
+    refused(&verify(&["--ca", other]).run(), 1, "NOT_ATTESTED", "does not lead to a certificate");
 }
 
 #[test]

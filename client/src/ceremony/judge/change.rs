@@ -20,6 +20,9 @@ pub(super) const OTHER_ROOT: &str = "the root that this ceremony made is not the
      changed";
 /// The inside of a share.
 const SHARE: &str = "the transcript was changed after its token sealed it, or it belongs to another ceremony; the signer's own copy tells";
+/// What a token says of its keys.
+const ATTESTATION: &str = "the token's own word about its key does not lead to a certificate that is trusted here: --ca \
+                           with those of its maker; if it stays so, do not trust that key";
 /// The chain.
 const CHAIN: &str =
     "the record was changed, cut or put together anew after it was written; an untouched copy tells";
@@ -73,6 +76,12 @@ impl Change {
             format!("{} has no trust data of {gun}", shown(server)),
             NOT_PUBLISHED,
         )
+    }
+
+    /// The same where it is the attestation that does not fit.
+    pub(super) fn of_attestation(self) -> Self {
+        let what = format!("{} (its attestation)", self.what);
+        Self { what, means: ATTESTATION, reason: Reason::NotAttested, ..self }
     }
 
     /// Where it stands and what it is, in one sentence.

@@ -62,7 +62,7 @@ pub fn lone(
         }
     }
     let vouched = vouched::check(&share, authorities)
-        .map_err(|(entry, why)| Change::of_file(Some(entry), format!("its attestation: {why}")))?;
+        .map_err(|(entry, why)| Change::of_file(Some(entry), why.to_string()).of_attestation())?;
     Ok(LoneShare { share, compared, vouched })
 }
 
