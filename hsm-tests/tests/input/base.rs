@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hsm_tests::cli::{Cli, shipped, tool};
+use hsm_tests::cli::{Cli, tool};
+use hsm_tests::faketime::FakeClock;
 use hsm_tests::front::{Change, Way};
 use hsm_tests::home::{Home, PASSPHRASE};
 use hsm_tests::soak;
@@ -78,12 +79,15 @@ fn expired_trust_data_is_no_ground_to_read_or_to_sign_on() {
     let (world, app) = World::with("app");
     let before = world.picture(&app);
     let expired = Refusal { code: 1, reason: "EXPIRED", names: &app, hint: "touchmark refresh" };
+    let later = FakeClock::new();
+    later.ahead_by(12_500);
     for args in
         [&["verify", &format!("{app}:1")] as &[&str], &["sign", &format!("{app}:2")], &["publish", &app]]
     {
-        // The same day in 2060, for this command alone.
-        let later = world.home.cli(&tool("faketime")).arg("2060-01-01 00:00:00").arg(shipped("touchmark"));
-        expired.is(&later.args(["--format", "json"]).args(args).run());
+        // For this command alone.
+        let cli = world.home.touchmark();
+        let cli = later.variables().iter().fold(cli, |cli, (name, value)| cli.env(name, value));
+        expired.is(&cli.args(["--format", "json"]).args(args).run());
     }
     assert_eq!(world.picture(&app), before);
 }

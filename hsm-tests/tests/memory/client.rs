@@ -49,7 +49,9 @@ pub(crate) fn while_a_piped_pin_serves(stage: &mut Stage) {
 pub(crate) fn after_a_typed_pin(stage: &mut Stage) {
     let (repository, pin) = (stage.repository(REPOSITORY), stage.pins[0].clone());
     let mut terminal = Terminal::start(&stage.home.touchmark().args(["init", &repository]));
+    // The prompt itself: what is typed before it is thrown away.
     terminal.wait_for("PIN");
+    terminal.wait_for(": ");
     stage.notary.server().pause();
     let asked = stage.notary.gate().asked();
     terminal.type_line(&pin);
