@@ -122,6 +122,24 @@ impl Cli {
         Self { program: tool("unshare"), args, ..self }
     }
 
+    /// The same where one file is another one: for this command alone, in a mount namespace of its own.
+    #[must_use]
+    pub fn where_this_is(mut self, file: &Path, other: &Path) -> Self {
+        let mut args: Vec<OsString> = vec!["--mount".into()];
+        if !rustix::process::geteuid().is_root() {
+            args.push("--map-root-user".into());
+        }
+        let bind = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+        args.extend(["--", "sh", "-c", bind, "sh"].map(OsString::from));
+        args.extend([
+            other.as_os_str().to_owned(),
+            file.as_os_str().to_owned(),
+            self.program.into_os_string(),
+        ]);
+        args.append(&mut self.args);
+        Self { program: tool("unshare"), args, ..self }
+    }
+
     /// The folder it runs in.
     #[must_use]
     pub fn folder(mut self, folder: &Path) -> Self {

@@ -6,6 +6,7 @@
  *   what    before n  return n (hexadecimal) and call nothing       after n   call, then return n
  *           flip n    call, then turn attribute n (a boolean) round  wrong     call, then change a byte of the answer
  *           length n  call, then say that the answer has n (hexadecimal) bytes
+ *           without n call C_CreateObject without the attribute of type n (hexadecimal)
  *           hang      wait until the order is gone                  stuck     wait for ever
  *           abort, segv, exit     end the process                   print     write nonsense to stdout
  *           flood     write a mebibyte to stderr                    thread    leave a thread behind that never ends
@@ -146,6 +147,17 @@ static void spoil(int index, const struct order *order, word b, word c, word d, 
     }
 }
 
+/* C_CreateObject with all attributes but those of one type. */
+static word create(const word w[8], word without) {
+    const struct attribute *all = (const struct attribute *)w[1];
+    struct attribute kept[32];
+    word count = 0;
+    if (w[2] > sizeof kept / sizeof *kept) abort();
+    for (word i = 0; i < w[2]; i++)
+        if (all[i].type != without) kept[count++] = all[i];
+    return real->at[20](w[0], (word)kept, count, w[3], w[4], w[5], w[6], w[7]);
+}
+
 static word call(int index, const char *name, const word w[8]) {
     struct order order;
     int has_bytes = index == 43 || index == 34;
@@ -153,6 +165,7 @@ static word call(int index, const char *name, const word w[8]) {
     if (!ordered(name, !has_bytes || w[3] != 0, &order))
         return real->at[index](w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]);
     if (strcmp(order.what, "before") == 0) return order.number;
+    if (index == 20 && strcmp(order.what, "without") == 0) return create(w, order.number);
     suffer(name, order.what);
     word value = real->at[index](w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]);
     if (value == 0 && (has_bytes || index == 24 || index == 6)) spoil(index, &order, w[1], w[2], w[3], w[4]);

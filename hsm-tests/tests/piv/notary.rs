@@ -3,7 +3,8 @@
 //! It does not bring one there, though it looks so. It sends the certificate, and then the key, whose touch it asks for
 //! by CKA_VENDOR_DEFINED: no ykcs11 since 2.0 knows that (Debian 12 has 2.2), and each refuses the key before the card
 //! hears of it. So `key list` has found the certificate and says "yubikey", while the key is in its file and signs there,
-//! as long as that process lives; a later one asks the card, which has no key. Here Yubico's tool brings it.
+//! as long as that process lives; a later one asks the card, which has no key. Here Yubico's tool brings it; or notary does,
+//! with a module in between that leaves that one attribute out.
 //!
 //! Nor does it make the certificate that a new repository has for such a key: it hashes twice, and Go notices. It takes
 //! one from somebody else.
@@ -18,6 +19,7 @@ use hsm_tests::notary::Notary;
 use hsm_tests::pcscd::{Pcscd, YUBICOS};
 use hsm_tests::piv::{Firmware, PivCard, Touch};
 use hsm_tests::place::Place;
+use hsm_tests::shim::Shim;
 
 const GUN: &str = "localhost:5000/icho/alpine";
 /// INS of the commands that bring an object, and a key, to a card.
@@ -37,6 +39,36 @@ pub(super) fn root_key_on_the_card(home: &Home, notary: &Notary, pcscd: &Pcscd) 
     move_to_the_card(pcscd, &file);
     lists(home, notary, &id);
     id
+}
+
+/// The id of a root key that `notary` has stored on the card itself, through Yubico's module: it is left out of that
+/// module's hearing how the key is to be touched, which is all that no ykcs11 since 2.0 understands of it. The key has the
+/// card's own policies then. Notary keeps a copy in a file, which goes.
+pub(super) fn root_key_stored_by_notary(home: &Home, notary: &Notary, pcscd: &Pcscd) -> String {
+    let (controls, place) = (pcscd.reader().controls(), Place::new());
+    let module = ykcs11();
+    std::fs::copy(&module, place.join("libykcs11.so")).unwrap();
+    let shim = Shim::before(place.join("libykcs11.so"));
+    shim.order("C_CreateObject always without 80000000\n");
+    let notary_cli = home.notary(notary).args(["-D", "key", "generate", "ecdsa", "-r", "root"]);
+    let environment = shim.environment();
+    let notary_cli = environment.iter().fold(notary_cli, |cli, (name, value)| cli.env(name, value));
+    let made = notary_cli.where_this_is(&module, &shim.module()).ok();
+    let made = made.says("store key using yubikey slot [2]").says_nothing_of("Failed to add key to yubikey");
+    assert!(controls.count(IMPORT_KEY) > 0, "{made}");
+    let file = root_key(&home.trust());
+    let id = file.file_stem().unwrap().to_str().unwrap().to_owned();
+    std::fs::remove_file(file).unwrap();
+    lists(home, notary, &id);
+    id
+}
+
+/// The module as Debian names it, for whoever builds with it.
+fn ykcs11() -> PathBuf {
+    let places =
+        ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(|machine| format!("/usr/lib/{machine}/libykcs11.so"));
+    let found = places.iter().map(PathBuf::from).find(|file| file.exists());
+    found.and_then(|file| file.canonicalize().ok()).expect("Debian's package ykcs11")
 }
 
 /// The file of the root key in a trust directory.
