@@ -48,6 +48,18 @@ pub fn shipped_folder() -> PathBuf {
     if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
 }
 
+/// Whether [`Cli::offline`] can be had: root alone makes such a namespace in which files still belong to root. Where not,
+/// that is written to stderr, past the test runner's capture.
+#[must_use]
+pub fn can_be_offline() -> bool {
+    if rustix::process::geteuid().is_root() {
+        return true;
+    }
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "SKIPPED: what needs a place without a network, because only root may make one").ok();
+    false
+}
+
 /// A command about to run. Its environment is empty but for PATH, LANG and what is given here.
 #[derive(Clone, Debug)]
 pub struct Cli {
@@ -110,14 +122,12 @@ impl Cli {
         self
     }
 
-    /// The same where there is no network: in a namespace of its own, with no interface that is up.
+    /// The same where there is no network: in a namespace of its own, with no interface that is up. See
+    /// [`can_be_offline`].
     #[must_use]
     pub fn offline(mut self) -> Self {
-        let mut args: Vec<OsString> = vec!["--net".into()];
-        if !rustix::process::geteuid().is_root() {
-            args.push("--map-current-user".into());
-        }
-        args.extend(["--".into(), self.program.into_os_string()]);
+        let mut args: Vec<OsString> = ["--net", "--"].map(OsString::from).into();
+        args.push(self.program.into_os_string());
         args.append(&mut self.args);
         Self { program: tool("unshare"), args, ..self }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use hsm_tests::cli::can_be_offline;
 use hsm_tests::home::Home;
 use hsm_tests::soak;
 
@@ -18,6 +19,9 @@ fn timed<T>(what: &str, many: usize, step: impl FnOnce() -> T) -> T {
 
 #[test]
 fn a_fleet_is_made_and_rotated_in_one_ceremony_each() {
+    if !can_be_offline() {
+        return;
+    }
     let many = soak::rounds(4, 500);
     let stage = Stage::set();
     let holder = Keyholder::with_softhsm("fleet");
