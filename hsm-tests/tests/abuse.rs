@@ -15,6 +15,8 @@ mod honest;
 mod requests;
 #[path = "abuse/stage.rs"]
 mod stage;
+#[path = "abuse/standstill.rs"]
+mod standstill;
 #[path = "abuse/usage.rs"]
 mod usage;
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hsm_tests::soak;
 use hyper_util::rt::TokioIo;
 use sha2::{Digest as _, Sha256};
 use tokio::net::UnixStream;
@@ -18,6 +19,7 @@ use touchmark_proto::v1::sign_request::Part;
 use touchmark_proto::v1::signer_client::SignerClient;
 
 use crate::stage::{GUN, User};
+use crate::standstill::{Span, Standstills};
 
 /// How long a crowd is put up with (a busy machine is no failure here), and the pause between two tries.
 const CROWDED: Duration = Duration::from_secs(15);
@@ -35,7 +37,7 @@ pub(crate) struct Honest {
 #[derive(Debug)]
 pub(crate) struct Worked {
     pub(crate) user: User,
-    pub(crate) took: Vec<(&'static str, Duration)>,
+    pub(crate) calls: Vec<(&'static str, Span)>,
     pub(crate) failures: Vec<String>,
 }
 
@@ -43,7 +45,7 @@ impl Honest {
     /// Works until it is told to stop. The thread is that user from now on.
     pub(crate) fn work(self, stop: &AtomicBool) -> Worked {
         self.user.become_in_this_thread();
-        let mut worked = Worked { user: self.user, took: Vec::new(), failures: Vec::new() };
+        let mut worked = Worked { user: self.user, calls: Vec::new(), failures: Vec::new() };
         runtime().block_on(async {
             let mut kept = None;
             while !stop.load(Ordering::Relaxed) {
@@ -115,10 +117,31 @@ impl Worked {
     ) -> Option<T> {
         let began = Instant::now();
         let done = tokio::time::timeout(Duration::from_secs(20), call).await;
-        self.took.push((what, began.elapsed()));
+        self.calls.push((what, (began, Instant::now())));
         let done = done.unwrap_or_else(|_| Err(Status::deadline_exceeded("20 seconds")));
         done.map_err(|why| self.failures.push(format!("{what}: {:?}: {}", why.code(), said(&why)))).ok()
     }
+}
+
+/// The median call and the worst one, in milliseconds in which the machine ran.
+pub(crate) fn served(name: &str, worked: &[Worked], stood: &Standstills) -> (f64, f64) {
+    let ms = |took: Duration| (took.as_secs_f64() * 1000.0).round();
+    let mut took: Vec<f64> = Vec::new();
+    for worked in worked {
+        let all = worked.calls.iter().map(|(what, call)| (call.1 - call.0, what));
+        let worst = all.max().expect("a call");
+        soak::say(&format!("{name}: {:?}: {} calls, worst {worst:?}", worked.user, worked.calls.len()));
+        took.extend(worked.calls.iter().map(|(_, call)| ms(stood.without(*call))));
+    }
+    took.sort_unstable_by(f64::total_cmp);
+    assert!(took.len() > 4, "{name}: the honest clients were served {} times", took.len());
+    let (median, worst, (all, longest)) = (took[took.len() / 2], took[took.len() - 1], stood.in_all());
+    soak::say(&format!(
+        "{name}: median {median} ms, worst {worst} ms, without the {} ms for which the machine stood still, {} at once",
+        ms(all),
+        ms(longest)
+    ));
+    (median, worst)
 }
 
 async fn status_of(socket: &Path) -> Result<Channel, Status> {

@@ -13,7 +13,8 @@ use hsm_tests::soak;
 use hsm_tests::softhsm::{PIN, SoftHsm};
 use rustix::process::{Gid, Resource, Rlimit, Uid, getrlimit, setrlimit};
 
-use crate::honest::Honest;
+use crate::honest::{Honest, served};
+use crate::standstill::Watch;
 use crate::usage::{Peak, Usage};
 
 /// The repository.
@@ -25,8 +26,10 @@ pub(crate) const ALLOWED: User = User { uid: 1, gid: 1 };
 /// Debian's user `bin` in the socket's group: nobody has allowed it anything.
 pub(crate) const STRANGER: User = User { uid: 2, gid: 1 };
 
-/// What is promised while anything of this goes on.
+/// What is promised while anything of this goes on, and the machine runs; where it stood still for more than this part of
+/// the time, nothing was measured.
 const SERVED_MS: f64 = 100.0;
+const STOOD_PERCENT: f64 = 10.0;
 const GROWTH_MIB: f64 = 16.0;
 /// Connections and all else: what the daemon asks for at its start (RLIMIT_NOFILE).
 const DESCRIPTORS: usize = 320;
@@ -220,6 +223,7 @@ impl Stage {
         let scene = Scene { socket: self.daemon.socket().to_owned(), until: Instant::now() + time };
         let honest = [self.honest(OWNER), self.honest(ALLOWED)];
         let (stop, mut peak) = (AtomicBool::new(false), Peak::from(before));
+        let (watch, began) = (Watch::begin(self.daemon.folder()), Instant::now());
         let worked = std::thread::scope(|scope| {
             let attacks: Vec<_> = attackers
                 .iter()
@@ -246,25 +250,20 @@ impl Stage {
             busy.into_iter().map(|honest| honest.join().expect("an honest client")).collect::<Vec<_>>()
         });
         assert!(self.daemon.process().is_running(), "{name}: the daemon has ended");
+        let (stood, over) = (watch.end(), began.elapsed());
         let after = self.settled(before.descriptors, name);
 
-        let mut took: Vec<f64> = Vec::new();
-        for worked in worked {
+        for worked in &worked {
             let own = attackers.contains(&worked.user);
             let failed: Vec<_> = worked.failures.iter().filter(|why| !(own && may_be_told(why))).collect();
-            assert!(failed.is_empty(), "{name}: {} of {}: {failed:?}", failed.len(), worked.took.len());
-            let worst = worked.took.iter().max_by_key(|(_, took)| *took);
-            soak::say(&format!("{name}: {:?}: {} calls, worst {worst:?}", worked.user, worked.took.len()));
-            took.extend(worked.took.iter().map(|(_, took)| (took.as_secs_f64() * 1000.0).round()));
+            assert!(failed.is_empty(), "{name}: {} of {}: {failed:?}", failed.len(), worked.calls.len());
         }
-        took.sort_unstable_by(f64::total_cmp);
-        assert!(took.len() > 4, "{name}: the honest clients were served {} times", took.len());
-        let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
+        let (median, worst) = served(name, &worked, &stood);
         let (grown, kept) = (peak.growth(before), after.growth(before));
-        soak::say(&format!(
-            "{name}: median {median} ms, worst {worst} ms, at most {grown} MiB more, {kept} MiB afterwards"
-        ));
+        soak::say(&format!("{name}: at most {grown} MiB more, {kept} MiB afterwards"));
+        let stood = 100.0 * stood.in_all().0.as_secs_f64() / over.as_secs_f64();
         self.figures.extend([
+            (format!("{name}: the machine stood still, % of the time"), stood.round(), STOOD_PERCENT),
             (format!("{name}: median call, ms"), median, SERVED_MS),
             (format!("{name}: worst call, ms"), worst, SERVED_MS),
             (format!("{name}: memory at its peak, MiB"), grown, GROWTH_MIB),
