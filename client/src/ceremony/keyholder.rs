@@ -96,6 +96,7 @@ impl KeyFile {
         }
         let holder = file.root_key;
         let occasion = if holder.rehearsal { Occasion::Rehearsal } else { Occasion::Earnest };
+        let made = written::read_time("made_unix", holder.made_unix)?;
         let key = written::read_key("key", holder.key)?;
         let mut certificates = BTreeMap::new();
         for (name, pem) in holder.certificates {
@@ -114,13 +115,7 @@ impl KeyFile {
             }
             certificates.insert(gun, public);
         }
-        Ok(Self {
-            occasion,
-            made: Instant::from_unix(holder.made_unix),
-            tool: holder.tool,
-            key,
-            certificates,
-        })
+        Ok(Self { occasion, made, tool: holder.tool, key, certificates })
     }
 
     /// The file.

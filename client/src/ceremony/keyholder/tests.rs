@@ -62,6 +62,22 @@ fn a_key_file_with_any_byte_changed_is_refused() {
 }
 
 #[test]
+fn a_time_after_the_last_year_that_can_be_told_is_refused() {
+    let made = key_file(Occasion::Earnest, &[]).write();
+    let mut file: File = serde_json::from_slice(&made).unwrap();
+    let mut at = |unix| {
+        file.root_key.made_unix = unix;
+        file.sha256 = written::digest(&file.root_key);
+        KeyFile::parse(&written::pretty(&file))
+    };
+    let last = 253_402_300_799; // 9999-12-31T23:59:59Z
+    assert_eq!(at(last).map(|read| read.made.unix()), Ok(last));
+    let why = format!("{} is no time that can be told", last + 1);
+    let refused = PlanError::Field { field: "made_unix".to_owned(), why };
+    assert_eq!(at(last + 1), Err(KeyFileError::Field(refused)));
+}
+
+#[test]
 fn a_certificate_of_another_key_or_for_another_repository_is_refused() {
     let why = |certificates| match KeyFile::parse(&key_file(Occasion::Earnest, certificates).write()) {
         Err(KeyFileError::Field(PlanError::Field { why, .. })) => why,

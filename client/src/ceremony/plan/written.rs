@@ -103,12 +103,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
         return Err(PlanError::Changed);
     }
     let plan = written.plan;
-    for (name, unix) in [("made_unix", plan.made_unix), ("good_until_unix", plan.good_until_unix)] {
-        // One that cannot be written again as it is would be another plan.
-        if Instant::from_unix(unix).unix() != unix {
-            return Err(field(name, format!("{unix} is no time that can be told")));
-        }
-    }
+    let made = read_time("made_unix", plan.made_unix)?;
+    let good_until = read_time("good_until_unix", plan.good_until_unix)?;
     if plan.repositories.is_empty() || plan.repositories.len() > REPOSITORIES_MAX {
         return Err(field("repositories", format!("there are {}", plan.repositories.len())));
     }
@@ -124,8 +120,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Plan, PlanError> {
     Ok(Plan {
         title: plan.title,
         occasion: if plan.rehearsal { Occasion::Rehearsal } else { Occasion::Earnest },
-        made: Instant::from_unix(plan.made_unix),
-        good_until: Instant::from_unix(plan.good_until_unix),
+        made,
+        good_until,
         tool: plan.tool,
         keys: plan
             .keys
@@ -152,6 +148,16 @@ pub(in crate::ceremony) fn pretty(file: &impl Serialize) -> Vec<u8> {
 
 pub(in crate::ceremony) fn field(field: impl Into<String>, why: impl std::fmt::Display) -> PlanError {
     PlanError::Field { field: field.into(), why: why.to_string() }
+}
+
+/// A time that can be told: one that cannot be written again as it is would make another file.
+pub(in crate::ceremony) fn read_time(name: &str, unix: i64) -> Result<Instant, PlanError> {
+    let time = Instant::from_unix(unix);
+    if time.unix() == unix {
+        Ok(time)
+    } else {
+        Err(field(name, format!("{unix} is no time that can be told")))
+    }
 }
 
 pub(in crate::ceremony) fn write_key(key: &RootKey) -> WrittenKey {
