@@ -219,7 +219,7 @@ impl Said {
     #[must_use]
     pub fn read(entry: &Entry) -> Option<Self> {
         let fields = &entry.fields;
-        match entry.kind.as_str() {
+        let said = match entry.kind.as_str() {
             "begun" => parse(fields).map(Self::Begun),
             "device" => parse(fields).map(Self::Device),
             "asked" => parse(fields).map(Self::Asked),
@@ -228,7 +228,9 @@ impl Said {
             "resumed" => parse(fields).map(Self::Resumed),
             "sealed" => parse(fields).map(Self::Sealed),
             _ => None,
-        }
+        };
+        // A field that may be `null` is not one that may be absent, nor the other way round.
+        said.filter(|said| said.fields() == *fields)
     }
 }
 

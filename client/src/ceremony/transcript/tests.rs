@@ -56,6 +56,27 @@ fn earlier(path: &Path) -> (Transcript, Share, u64) {
 }
 
 #[test]
+fn an_entry_with_a_field_absent_that_may_be_null_or_null_that_may_be_absent_is_none() {
+    let read = |kind: &str, fields: serde_json::Value| {
+        let line = Chain::default().append(clock(), kind, fields.as_object().unwrap().clone()) + "\n";
+        let (entries, _) = touchmark_proto::transcript::read(&line).unwrap();
+        Said::read(&entries[0]).is_some()
+    };
+    let device = |attested| {
+        let mut fields = json!({"token": "", "token_kind": "", "serial": "", "label": "", "firmware": "", "keys": [],
+            "attestation": {}});
+        if let Some(attested) = attested {
+            fields["attested"] = attested;
+        }
+        read("device", fields)
+    };
+    assert!(device(Some(json!("made in it"))) && device(Some(json!(null))));
+    assert!(!device(None));
+    assert!(read("refused", json!({"reason": "", "message": ""})));
+    assert!(!read("refused", json!({"reason": "", "message": "", "repository": null})));
+}
+
+#[test]
 fn every_kind_reads_back_as_it_was_meant() {
     let digest = touchmark_tuf::Sha256Digest::of(b"x");
     let signed = Said::Signed(SignedRoot {
