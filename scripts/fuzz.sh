@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with stable Rust and libFuzzer, runs each for FUZZ_SECONDS (600), two at a time, and keeps in
-# fuzz/corpus what reaches new code, as few inputs as do. An input that breaks a promise is left in
-# fuzz/artifacts, and the end is 1. Usage: scripts/fuzz.sh [TARGET...; without: all]
+# fuzz/corpus what reaches new code that fuzz/seeds (made by hand) do not, as few inputs as do. An input that breaks a
+# promise is left in fuzz/artifacts, and the end is 1. Usage: scripts/fuzz.sh [TARGET...; without: all]
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 seconds=${FUZZ_SECONDS:-600} timeout=${FUZZ_TIMEOUT:-10} # of one input; more on a busy machine
@@ -21,18 +21,21 @@ RUSTFLAGS=$flags cargo build --profile fuzz -p touchmark-fuzz --features libfuzz
 
 run() { # TARGET: looks for inputs, then keeps the few that reach all the code that any of them reached
     local program="$built/$host/fuzz/$1" kept="fuzz/corpus/$1" found="$built/corpus/$1" status=0 line
-    mkdir -p "$kept" "$found" "$built/merged"
-    "$program" "$found" "$kept" -max_total_time="$seconds" -timeout="$timeout" -rss_limit_mb=1024 -max_len=8192 \
+    local seeds="$built/seeds/$1" # a copy, or an empty folder
+    rm -rf "$seeds" && mkdir -p "$kept" "$found" "$built/merged" "$seeds"
+    [ ! -d "fuzz/seeds/$1" ] || cp "fuzz/seeds/$1"/* "$seeds"/
+    "$program" "$found" "$kept" "$seeds" -max_total_time="$seconds" -timeout="$timeout" -rss_limit_mb=1024 -max_len=8192 \
         -use_value_profile=1 -artifact_prefix="fuzz/artifacts/$1-" -print_final_stats=1 \
         >"$built/logs/$1.log" 2>&1 || status=$?
     local merged="$built/merged/$1"
-    rm -rf "$merged" && mkdir "$merged"
+    rm -rf "$merged" && cp -r "$seeds" "$merged"
     # By edges alone: how often each was passed makes a corpus ten times as large.
-    if "$program" -merge=1 -use_counters=0 -max_len=8192 "$merged" "$kept" "$found" \
+    if "$program" -merge=1 -use_counters=0 -max_len=8192 -artifact_prefix="fuzz/artifacts/$1-" "$merged" "$kept" "$found" \
         >"$built/logs/$1.merge.log" 2>&1; then
+        (cd "$seeds" && find . -type f) | (cd "$merged" && xargs -r rm -f)
         trim "$merged"
         find "$kept" -type f -delete
-        cp "$merged"/* "$kept"/
+        find "$merged" -type f -exec cp -t "$kept" {} +
     fi
     line=$(grep -E '^#[0-9]+.*(DONE|pulse|REDUCE|NEW|RELOAD|INITED)' "$built/logs/$1.log" | tail -1)
     printf '%-11s %s; kept %s files, %s bytes; end %s\n' "$1" "$line" \

@@ -4,7 +4,7 @@
 mod certificate;
 mod door;
 mod events;
-mod last;
+pub(crate) mod last;
 mod seal;
 mod secret;
 mod sign;

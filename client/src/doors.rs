@@ -3,9 +3,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use touchmark_proto::v1;
 use touchmark_tuf::Sha256Digest;
 
 use crate::cmd::verify::file;
+use crate::daemon::LastDocument;
+use crate::daemon::last::collect;
 use crate::http::auth::{Challenge, choose};
 use crate::prompt::line::Line;
 use crate::prompt::{PromptError, Secret};
@@ -43,6 +46,15 @@ pub fn line(typed: &[u8], max: usize) -> (usize, Result<Secret, PromptError>) {
     let mut line = Line::new(max);
     let read = typed.iter().position(|byte| line.push(*byte)).map_or(typed.len(), |at| at + 1);
     (read, line.finish())
+}
+
+/// What `Signer.Last` sent, put together.
+///
+/// # Errors
+/// In words.
+pub async fn last(chunks: Vec<v1::LastChunk>) -> Result<Vec<LastDocument>, String> {
+    let chunks = futures_util::stream::iter(chunks.into_iter().map(Ok));
+    collect(chunks).await.map_err(|error| error.message)
 }
 
 /// Where images stand in a Dockerfile.

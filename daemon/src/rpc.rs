@@ -9,12 +9,12 @@ pub(crate) mod desk;
 mod gate;
 mod keys;
 mod person;
-mod seal;
+pub(crate) mod seal;
 pub(crate) mod signer;
 mod status;
 mod tokens;
 mod upload;
-mod vault;
+pub(crate) mod vault;
 mod view;
 
 use std::sync::Arc;

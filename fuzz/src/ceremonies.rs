@@ -1,20 +1,45 @@
-//! The files of a ceremony, which travel on sticks: transcripts and plans. Each has one form, so what is read is written
-//! again to the byte, and what was changed is seen.
+//! The files of a ceremony, which travel on sticks: transcripts, plans, root key files, records, the published roots that
+//! they are judged by, and what YubiKeys say of their keys. Each has one form, so what is read is written again to the
+//! byte, and what was changed is seen.
+mod attested;
+mod entries;
+mod forged;
+mod form;
+mod keys;
+mod sticks;
+
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
+use touchmark::ceremony::item::Item;
 use touchmark::ceremony::plan::Plan;
 use touchmark_proto::transcript::{Chain, Moment, read};
-use touchmark_tuf::Sha256Digest;
+use touchmark_tuf::{CheckSignature, Document as _, Ring, Sha256Digest};
 
 use crate::Input;
+use form::{Kind, file_of};
 
-/// The first byte: a transcript, one that is made as ordered and then damaged, a plan's file, or the content of one.
+/// The first byte says as what the rest is read.
 pub fn ceremonies(data: &[u8]) {
     let mut input = Input::new(data);
-    match input.byte() % 4 {
+    match input.byte() % 17 {
         0 => transcript(input.rest()),
         1 => damaged(&mut input),
         2 => drop(plan(input.rest())),
-        _ => content(input.rest()),
+        3 => content(input.rest()),
+        4 => drop(keys::file(input.rest())),
+        5 => keys::content(input.rest()),
+        6 => entries::share(input.rest()),
+        7 => entries::linked_share(input.rest()),
+        8 => entries::record(input.rest()),
+        9 => entries::linked_record(input.rest()),
+        10 => forged::transcript(&mut input),
+        11 => forged::record(&mut input),
+        12 => sticks::growing(&mut input),
+        13 => sticks::published(input.rest()),
+        14 => sticks::list(&mut input),
+        15 => sticks::fingerprint(&mut input),
+        _ => attested::attestation(&mut input),
     }
 }
 
@@ -66,81 +91,41 @@ fn damaged(input: &mut Input<'_>) {
 fn plan(bytes: &[u8]) -> Option<Plan> {
     let plan = Plan::parse(bytes).ok()?;
     assert_eq!(plan.write(), bytes);
+    for repository in &plan.repositories {
+        let Ok(item) = Item::check(repository, plan.occasion, &checker()) else { continue };
+        assert_eq!(item.root.write(), repository.root);
+        assert_eq!(item.digest, Sha256Digest::of(&repository.root));
+        assert_eq!(item.base.is_some(), !repository.roots.is_empty());
+    }
     Some(plan)
 }
 
 /// The content of a plan, put into a file with the right digest: so the fuzzer gets behind that.
 fn content(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if serde_json::from_str::<Value>(text).is_err() {
-        return;
-    }
-    let file = file_of(text);
+    let Some(file) = made(Kind::Plan, bytes) else { return };
     if plan(file.as_bytes()).is_some() {
-        let damaged = file.replacen("\"rehearsal\": false", "\"rehearsal\": true", 1);
-        assert!(damaged == file || plan(damaged.as_bytes()).is_none(), "a plan that was changed");
+        assert!(plan(&changed(file.as_bytes())).is_none(), "a plan that was changed");
     }
 }
 
-/// A plan's file with this content and its digest.
-fn file_of(content: &str) -> String {
-    let content = compact(content);
-    let sha256 = Sha256Digest::of(content.as_bytes());
-    indented(&format!(r#"{{"format":"touchmark-ceremony-plan/1","plan":{content},"sha256":"{sha256}"}}"#))
+/// A file with this content, if it is JSON.
+fn made(kind: Kind, content: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(content).ok()?;
+    serde_json::from_str::<Value>(text).ok()?;
+    Some(file_of(kind, text))
 }
 
-/// JSON without white space between its parts.
-fn compact(json: &str) -> String {
-    parts(json, |part, out| match part {
-        ' ' | '\n' | '\r' | '\t' => {}
-        other => out.push(other),
-    })
+/// One byte of it is another one; which, its digest says.
+fn changed(file: &[u8]) -> Vec<u8> {
+    let dice = *Sha256Digest::of(file).as_bytes();
+    let at = usize::from(u16::from_le_bytes([dice[0], dice[1]])) % file.len();
+    let mut changed = file.to_vec();
+    changed[at] ^= dice[2].max(1);
+    changed
 }
 
-/// JSON that has none, as `serde_json` writes it for people.
-fn indented(json: &str) -> String {
-    let mut depth = 0;
-    let line = |out: &mut String, depth: usize| *out += &format!("\n{}", "  ".repeat(depth));
-    let mut text = parts(json, |part, out| match part {
-        '{' | '[' => {
-            depth += 1;
-            out.push(part);
-            line(out, depth);
-        }
-        '}' | ']' => {
-            depth -= 1;
-            if out.trim_end().ends_with(['{', '[']) {
-                out.truncate(out.trim_end().len());
-            } else {
-                line(out, depth);
-            }
-            out.push(part);
-        }
-        ',' => {
-            out.push(part);
-            line(out, depth);
-        }
-        ':' => *out += ": ",
-        other => out.push(other),
-    });
-    text.push('\n');
-    text
-}
-
-/// Each character outside of strings goes through `each`; strings stay as they are.
-fn parts(json: &str, mut each: impl FnMut(char, &mut String)) -> String {
-    let (mut out, mut is_text, mut is_escaped) = (String::with_capacity(json.len()), false, false);
-    for part in json.chars() {
-        if !is_text {
-            is_text = part == '"';
-            each(part, &mut out);
-            continue;
-        }
-        out.push(part);
-        is_text = is_escaped || part != '"';
-        is_escaped = !is_escaped && part == '\\';
-    }
-    out
+fn checker() -> Arc<dyn CheckSignature + Send + Sync> {
+    Arc::new(Ring)
 }
 
 #[cfg(test)]

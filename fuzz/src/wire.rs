@@ -1,4 +1,7 @@
-//! The wire: every message that a caller may send, the bytes of a `Sign` request, lines of an exported record.
+//! The wire: every message that a caller may send, the bytes of requests that come in many messages, the documents that
+//! the daemon sends in many, lines of an exported record.
+mod streams;
+
 use std::fmt::Debug;
 
 use http_body_util::Full;
@@ -13,21 +16,26 @@ use touchmarkd::doors;
 
 use crate::{Input, runtime};
 
-/// The first byte: a message of some kind, a request's bytes, a well-formed request, or a record.
+/// The first byte: a message of some kind, a `Sign` request's bytes, a well-formed one, a record; the same of
+/// `SealTranscript`, a backup in parts, or the daemon's documents.
 pub fn wire(data: &[u8]) {
     let mut input = Input::new(data);
-    match input.byte() % 8 {
+    match input.byte() % 12 {
         0..=2 => message(&mut input),
         3 => drop(upload(input.rest())),
         4 | 5 => request(&mut input),
-        _ => record(input.rest()),
+        6 | 7 => record(input.rest()),
+        8 => drop(streams::seal_upload(input.rest())),
+        9 => streams::seal_request(&mut input),
+        10 => streams::restore(&mut input),
+        _ => streams::last(&mut input),
     }
 }
 
 fn message(input: &mut Input<'_>) {
     let kind = input.byte();
     let bytes = input.rest();
-    match kind % 18 {
+    match kind % 48 {
         0 => both::<v1::SignRequest>(bytes),
         1 => open(bytes),
         2 => both::<v1::LastRequest>(bytes),
@@ -46,7 +54,38 @@ fn message(input: &mut Input<'_>) {
         // What the client reads.
         15 => both::<v1::SignEvent>(bytes),
         16 => both::<v1::StatusResponse>(bytes),
-        _ => signature(bytes),
+        17 => signature(bytes),
+        18 => both::<v1::SealTranscriptRequest>(bytes),
+        19 => seal_open(bytes),
+        20 => both::<v1::BelieveClockRequest>(bytes),
+        21 => both::<v1::VaultInitRequest>(bytes),
+        22 => both::<v1::VaultPassphraseRequest>(bytes),
+        23 => both::<v1::AuditHeadRequest>(bytes),
+        24 => both::<v1::StatusRequest>(bytes),
+        25 => both::<v1::ListKeysRequest>(bytes),
+        26 => both::<v1::ListTokensRequest>(bytes),
+        27 => both::<v1::LockRequest>(bytes),
+        28 => both::<v1::VaultStatusRequest>(bytes),
+        29 => both::<v1::BackupRequest>(bytes),
+        // What the client reads.
+        30 => both::<v1::SealTranscriptEvent>(bytes),
+        31 => both::<v1::LastChunk>(bytes),
+        32 => both::<v1::LedgerResponse>(bytes),
+        33 => both::<v1::ReleaseLedgerEvent>(bytes),
+        34 => both::<v1::BelieveClockEvent>(bytes),
+        35 => both::<v1::ListKeysResponse>(bytes),
+        36 => both::<v1::KeyEvent>(bytes),
+        37 => both::<v1::RootCertificateEvent>(bytes),
+        38 => both::<v1::ListTokensResponse>(bytes),
+        39 => both::<v1::TokenEvent>(bytes),
+        40 => both::<v1::AttestResponse>(bytes),
+        41 => both::<v1::VaultEvent>(bytes),
+        42 => both::<v1::VaultStatus>(bytes),
+        43 => both::<v1::LockResponse>(bytes),
+        44 => both::<v1::BackupChunk>(bytes),
+        45 => both::<v1::AuditRow>(bytes),
+        46 => both::<v1::AuditHeadResponse>(bytes),
+        _ => both::<v1::LedgerEntry>(bytes),
     }
 }
 
@@ -70,6 +109,16 @@ fn open(bytes: &[u8]) {
     }
 }
 
+fn seal_open(bytes: &[u8]) {
+    let Ok(open) = v1::SealTranscriptOpen::decode(bytes) else { return };
+    if let Ok(key) = convert::key_id("key_id", &open.key_id) {
+        assert_eq!(key.to_string(), open.key_id);
+    }
+    if let Ok(digest) = convert::sha256("sha256", &open.sha256) {
+        assert_eq!(digest.as_bytes().as_slice(), open.sha256);
+    }
+}
+
 fn signature(bytes: &[u8]) {
     let Ok(wire) = v1::Signature::decode(bytes) else { return };
     let Ok(signature) = convert::from_wire("signature", &wire) else { return };
@@ -78,10 +127,7 @@ fn signature(bytes: &[u8]) {
 
 /// What the daemon takes out of a request's body; the words of its refusal otherwise.
 fn upload(body: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let body = Full::new(Bytes::copy_from_slice(body));
-    let stream =
-        Streaming::new_request(ProstDecoder::<v1::SignRequest>::default(), body, None, Some(128 * 1024));
-    let taken = runtime().block_on(doors::upload(stream)).map_err(|refusal| {
+    let taken = runtime().block_on(doors::upload(streaming(body))).map_err(|refusal| {
         assert!(!refusal.message.is_empty());
         refusal.message
     })?;
@@ -90,6 +136,12 @@ fn upload(body: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     assert!(total <= SIGN_MAX && !taken.documents.is_empty());
     let bases = taken.bases.into_iter().map(|base| base.1);
     Ok(bases.chain(taken.documents.into_iter().map(|document| document.bytes)).collect())
+}
+
+/// A body as the daemon gets it.
+fn streaming<M: Message + Default + 'static>(body: &[u8]) -> Streaming<M> {
+    let body = Full::new(Bytes::copy_from_slice(body));
+    Streaming::new_request(ProstDecoder::<M>::default(), body, None, Some(128 * 1024))
 }
 
 /// A request made from small files, with what the fuzzer orders done to it: it is taken only as it was meant.
@@ -113,7 +165,23 @@ fn request(input: &mut Input<'_>) {
         });
     }
     let meant = files.concat();
-    let mut bytes = meant.clone();
+    let bytes = damaged(&meant, faults, input);
+    let part = |part| v1::SignRequest { part: Some(part) };
+    let mut body = Vec::new();
+    frame(&mut body, &part(Part::Open(open)));
+    for chunk in chunks(&bytes, cut, faults) {
+        frame(&mut body, &part(Part::Chunk(chunk)));
+    }
+    let whole = bytes == meant && faults & 8 == 0;
+    match upload(&body) {
+        Ok(taken) => assert!(whole && taken == files, "other bytes than were announced"),
+        Err(why) => assert!(!whole, "a right request is refused: {why}"),
+    }
+}
+
+/// Bytes as they come that are not as they were meant.
+fn damaged(meant: &[u8], faults: u8, input: &mut Input<'_>) -> Vec<u8> {
+    let mut bytes = meant.to_vec();
     if faults & 1 == 1 && !bytes.is_empty() {
         let at = usize::from(input.number()) % bytes.len();
         bytes[at] ^= 1;
@@ -124,24 +192,18 @@ fn request(input: &mut Input<'_>) {
     if faults & 4 == 4 {
         bytes.push(0);
     }
-    let mut body = Vec::new();
-    frame(&mut body, Part::Open(open));
-    for chunk in bytes.chunks(cut) {
-        frame(&mut body, Part::Chunk(v1::Chunk { data: chunk.to_vec() }));
-    }
-    if faults & 8 == 8 {
-        frame(&mut body, Part::Chunk(v1::Chunk { data: vec![0; CHUNK_MAX + 1] }));
-    }
-    let whole = bytes == meant && faults & 8 == 0;
-    match upload(&body) {
-        Ok(taken) => assert!(whole && taken == files, "other bytes than were announced"),
-        Err(why) => assert!(!whole, "a right request is refused: {why}"),
-    }
+    bytes
+}
+
+/// Chunks of so many bytes, and one that is too long.
+fn chunks(bytes: &[u8], cut: usize, faults: u8) -> impl Iterator<Item = v1::Chunk> {
+    let too_long = (faults & 8 == 8).then(|| vec![0; CHUNK_MAX + 1]);
+    bytes.chunks(cut).map(<[u8]>::to_vec).chain(too_long).map(|data| v1::Chunk { data })
 }
 
 /// One gRPC message: not compressed, its length, itself.
-fn frame(body: &mut Vec<u8>, part: Part) {
-    let message = v1::SignRequest { part: Some(part) }.encode_to_vec();
+fn frame(body: &mut Vec<u8>, message: &impl Message) {
+    let message = message.encode_to_vec();
     body.push(0);
     body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
     body.extend_from_slice(&message);

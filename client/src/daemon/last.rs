@@ -55,7 +55,7 @@ impl Daemon {
 }
 
 /// Puts the chunks together and holds each document to its announced length.
-pub(super) async fn collect(
+pub(crate) async fn collect(
     chunks: impl Stream<Item = Result<v1::LastChunk, Status>>,
 ) -> Result<Vec<LastDocument>, Error> {
     let mut chunks = std::pin::pin!(chunks);

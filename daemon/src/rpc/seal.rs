@@ -48,7 +48,8 @@ pub(super) fn answer(
     })
 }
 
-async fn receive(
+/// Takes a transcript in, and which key is to seal it.
+pub(crate) async fn receive(
     budget: &Budget,
     call: &Call,
     mut upload: Streaming<v1::SealTranscriptRequest>,

@@ -168,7 +168,7 @@ impl App {
 }
 
 /// The backup that comes in parts.
-async fn whole(parts: &mut Streaming<v1::RestoreRequest>) -> Result<Vec<u8>, UnlockError> {
+pub(crate) async fn whole(parts: &mut Streaming<v1::RestoreRequest>) -> Result<Vec<u8>, UnlockError> {
     let mut bytes = Vec::new();
     while let Some(part) = parts.next().await {
         let part = part.map_err(|status| UnlockError::Backup(status.message().to_owned()))?;

@@ -139,25 +139,25 @@ async fn seal(
 
 /// What has to be known of a transcript.
 #[derive(Debug)]
-struct Read {
-    chain: Chain,
+pub(crate) struct Read {
+    pub(crate) chain: Chain,
     title: String,
     plan: Sha256Digest,
-    signed: Vec<Signed>,
+    pub(crate) signed: Vec<Signed>,
 }
 
 /// What one entry says that a key signed.
 #[derive(Debug)]
-struct Signed {
-    entry: u64,
-    slot: Slot,
-    digest: Sha256Digest,
-    key: KeyId,
-    signatures: Vec<(Method, Vec<u8>)>,
+pub(crate) struct Signed {
+    pub(crate) entry: u64,
+    pub(crate) slot: Slot,
+    pub(crate) digest: Sha256Digest,
+    pub(crate) key: KeyId,
+    pub(crate) signatures: Vec<(Method, Vec<u8>)>,
 }
 
 impl Read {
-    fn of(text: Vec<u8>, key: &KeyId) -> Result<Self, SignError> {
+    pub(crate) fn of(text: Vec<u8>, key: &KeyId) -> Result<Self, SignError> {
         let text = String::from_utf8(text).map_err(|_| refused("it is no text"))?;
         let (entries, chain) = transcript::read(&text).map_err(|error| refused(&error.to_string()))?;
         let begun = entries.first().filter(|entry| entry.kind == "begun");
