@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use crate::cli::{Cli, Ran, shipped};
+use crate::config;
 use crate::faketime::FakeClock;
+use crate::pcscd::Pcscd;
 use crate::place::Place;
 use crate::process::Process;
 
@@ -59,6 +61,15 @@ impl Daemon {
     ) -> Self {
         Self::configured(config, |cli, _| {
             variables.iter().fold(cli, |cli, (name, value)| cli.env(name, value))
+        })
+    }
+
+    /// The same for YubiKeys, by name and serial, in the readers of this pcscd.
+    #[must_use]
+    pub fn with_yubikeys(pcscd: &Pcscd, yubikeys: &[(&str, u32)]) -> Self {
+        let tokens: String = yubikeys.iter().map(|(name, serial)| config::yubikey(name, *serial)).collect();
+        Self::in_environment(&pcscd.environment(), |folder, socket| {
+            config::places(folder, socket) + &tokens + &config::allow(config::EVERYTHING)
         })
     }
 

@@ -15,6 +15,7 @@
 pub mod ca;
 pub mod chromium;
 pub mod cli;
+pub mod config;
 pub mod daemon;
 pub mod dice;
 pub mod disk;

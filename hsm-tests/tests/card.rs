@@ -15,7 +15,6 @@ mod init;
 use std::time::{Duration, Instant};
 
 use hsm_tests::cli::Cli;
-use hsm_tests::cli::tool;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
@@ -40,17 +39,7 @@ impl World {
     }
 
     fn at(pcscd: Pcscd) -> Self {
-        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
-            format!(
-                "socket = {socket:?}\nstate = {state:?}\n\
-                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
-                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
-                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
-                state = folder.join("state"),
-                me = me.trim(),
-            )
-        });
+        let daemon = Daemon::with_yubikeys(&pcscd, &[("5c", SERIAL)]);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         let world = Self { home, daemon, pcscd };

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use hsm_tests::ca::Ca;
-use hsm_tests::cli::{Cli, tool};
+use hsm_tests::cli::Cli;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
@@ -29,18 +29,7 @@ impl World {
     fn new() -> Self {
         let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL).set_up(PIN, SO_PIN));
         pcscd.reader().controls().forget();
-        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
-            format!(
-                "socket = {socket:?}\nstate = {state:?}\n\
-                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
-                 [[token]]\nname = \"spare\"\nkind = \"yubikey\"\nserial = {SPARE}\n\
-                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
-                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
-                state = folder.join("state"),
-                me = me.trim(),
-            )
-        });
+        let daemon = Daemon::with_yubikeys(&pcscd, &[("5c", SERIAL), ("spare", SPARE)]);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         Self { home, _daemon: daemon, pcscd }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hsm_tests::cli::{Cli, Ran, tool};
+use hsm_tests::config;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::place::Place;
@@ -38,13 +39,7 @@ pub(crate) struct Holder {
 
 impl Holder {
     pub(crate) fn new(name: &str) -> Self {
-        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-        let allow = format!(
-            "[[allow]]\nuser = {:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"revoke\", \
-             \"refresh\", \"init\", \"delegate\", \"rotate\", \"unlock\", \"keys\", \"admin\"]\n",
-            me.trim()
-        );
-        Self::with_grants(name, &allow)
+        Self::with_grants(name, &config::allow(config::EVERYTHING))
     }
 
     /// As the daemon is without an [[allow]], or with these.
@@ -198,14 +193,13 @@ fn daemon(name: &str, hsm: &SoftHsm, shim: &Shim, allow: &str) -> Daemon {
     env.extend(shim.environment());
     let env: Vec<_> = env.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
     Daemon::with_config(|folder, socket| {
-        format!(
-            "socket = {socket:?}\nstate = {state:?}\n\
-             [[token]]\nname = {name:?}\nkind = \"pkcs11\"\nmodule = {module:?}\ntoken-label = {name:?}\n\
-             env = {{ {env} }}\n{allow}",
-            state = folder.join("state"),
+        let token = format!(
+            "[[token]]\nname = {name:?}\nkind = \"pkcs11\"\nmodule = {module:?}\ntoken-label = {name:?}\n\
+             env = {{ {env} }}\n",
             module = shim.module(),
             env = env.join(", "),
-        )
+        );
+        config::places(folder, socket) + &token + allow
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hsm_tests::cli::{Cli, tool};
+use hsm_tests::cli::Cli;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
@@ -26,17 +26,7 @@ struct Machine {
 impl Machine {
     fn with(card: PivCard) -> Self {
         let pcscd = Pcscd::with_card(NOBODYS, card);
-        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
-            format!(
-                "socket = {socket:?}\nstate = {state:?}\n\
-                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
-                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
-                 \"init\", \"rotate\", \"unlock\", \"keys\", \"admin\"]\n",
-                state = folder.join("state"),
-                me = me.trim(),
-            )
-        });
+        let daemon = Daemon::with_yubikeys(&pcscd, &[("5c", SERIAL)]);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         Self { home, pcscd, _daemon: daemon }

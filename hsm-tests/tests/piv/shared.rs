@@ -1,7 +1,6 @@
 //! One root key on one card, for the real `notary` and for Touchmark.
 
 use hsm_tests::ca::Ca;
-use hsm_tests::cli::{Cli, tool};
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
@@ -25,17 +24,7 @@ impl World {
     fn with(card: PivCard) -> Self {
         let notary = Notary::start(&Ca::new());
         let pcscd = Pcscd::with_card(YUBICOS, card);
-        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
-            format!(
-                "socket = {socket:?}\nstate = {state:?}\n\
-                 [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
-                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
-                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
-                state = folder.join("state"),
-                me = me.trim(),
-            )
-        });
+        let daemon = Daemon::with_yubikeys(&pcscd, &[("5c", SERIAL)]);
         let mut home = Home::new();
         home.use_notary(&notary);
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());

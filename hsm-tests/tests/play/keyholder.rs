@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use hsm_tests::cli::{Cli, tool};
+use hsm_tests::cli::Cli;
+use hsm_tests::config;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
 use hsm_tests::piv::{AttestationCa, Controls, Firmware, PivCard};
 use hsm_tests::softhsm::{PIN, SO_PIN, SoftHsm};
+
+/// What the guide of ceremonies lets them do, and reading the audit.
+const ACTIONS: &[&str] = &["read", "init", "rotate", "refresh", "unlock", "keys", "admin"];
 
 /// One of them.
 pub(crate) struct Keyholder {
@@ -35,9 +39,10 @@ impl Keyholder {
         let card = PivCard::vouched_for(Firmware::V5_7, serial, authority).set_up(PIN, SO_PIN);
         let pcscd = Pcscd::with_card(NOBODYS, card);
         pcscd.reader().controls().forget();
-        let token = format!("kind = \"yubikey\"\nserial = {serial}\n");
-        let environment = pcscd.environment();
-        let daemon = Daemon::offline(&environment, |folder, socket| config(name, &token, folder, socket));
+        let token = config::yubikey(name, serial);
+        let daemon = Daemon::offline(&pcscd.environment(), |folder, socket| {
+            config::places(folder, socket) + &token + &config::allow(ACTIONS)
+        });
         let holder = Self::at(name, daemon, Token::Yubikey(Box::new(pcscd)));
         std::fs::create_dir_all(holder.home.path().join(".config/touchmark")).unwrap();
         std::fs::write(holder.home.path().join(".config/touchmark/attestation-ca.pem"), authority.pem())
@@ -52,9 +57,13 @@ impl Keyholder {
         let env: Vec<String> =
             environment.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
         let env = env.join(", ");
-        let token =
-            format!("kind = \"pkcs11\"\nmodule = {module:?}\ntoken-label = \"{name}\"\nenv = {{ {env} }}\n");
-        let daemon = Daemon::offline(&BTreeMap::new(), |folder, socket| config(name, &token, folder, socket));
+        let token = format!(
+            "[[token]]\nname = {name:?}\nkind = \"pkcs11\"\nmodule = {module:?}\ntoken-label = {name:?}\n\
+             env = {{ {env} }}\n"
+        );
+        let daemon = Daemon::offline(&BTreeMap::new(), |folder, socket| {
+            config::places(folder, socket) + &token + &config::allow(ACTIONS)
+        });
         Self::at(name, daemon, Token::SoftHsm { _hsm: hsm }).making(&[])
     }
 
@@ -100,16 +109,4 @@ impl Keyholder {
             Token::SoftHsm { .. } => None,
         }
     }
-}
-
-fn config(name: &str, token: &str, folder: &std::path::Path, socket: &std::path::Path) -> String {
-    let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-    format!(
-        "socket = {socket:?}\nstate = {state:?}\n\
-         [[token]]\nname = \"{name}\"\n{token}\
-         [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"init\", \"rotate\", \"unlock\", \
-         \"keys\", \"admin\"]\n",
-        state = folder.join("state"),
-        me = me.trim(),
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hsm_tests::cli::{Cli, tool};
+use hsm_tests::config;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::pcscd::{Hold, Holder, NOBODYS, Pcscd};
@@ -185,16 +185,9 @@ pub(crate) fn daemon(pcscd: &Pcscd, source: Source, pin: &str) -> (Daemon, Place
     };
     let mut environment = pcscd.environment();
     environment.insert("CREDENTIALS_DIRECTORY".to_owned(), place.path().display().to_string());
-    let me = Cli::new(tool("id")).arg("-un").ok().stdout;
     let daemon = Daemon::in_environment(&environment, |folder, socket| {
-        format!(
-            "socket = {socket:?}\nstate = {state:?}\nallow-pin-file = true\n\
-             [[token]]\nname = \"5c\"\nkind = \"yubikey\"\nserial = {SERIAL}\npin = {pin:?}\n\
-             [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
-             \"init\", \"unlock\", \"keys\", \"admin\"]\n",
-            state = folder.join("state"),
-            me = me.trim(),
-        )
+        let token = format!("allow-pin-file = true\n{}pin = {pin:?}\n", config::yubikey("5c", SERIAL));
+        config::places(folder, socket) + &token + &config::allow(config::EVERYTHING)
     });
     (daemon, place)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hsm_tests::ca::Ca;
 use hsm_tests::cli::{Cli, Ran, tool};
+use hsm_tests::config;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
@@ -140,7 +141,6 @@ pub(crate) fn daemon(hsm: &SoftHsm, shim: &Shim, pin: PinFrom) -> Daemon {
     let mut env = hsm.environment();
     env.extend(shim.environment());
     let env: Vec<_> = env.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
-    let me = Cli::new(tool("id")).arg("-un").ok().stdout;
     Daemon::with_config(|folder, socket| {
         let source = match pin {
             PinFrom::Person => "ask".to_owned(),
@@ -150,17 +150,14 @@ pub(crate) fn daemon(hsm: &SoftHsm, shim: &Shim, pin: PinFrom) -> Daemon {
                 format!("file:{}", folder.join("pin").display())
             }
         };
-        format!(
-            "socket = {socket:?}\nstate = {state:?}\nallow-pin-file = true\n\
+        let token = format!(
+            "allow-pin-file = true\n\
              [[token]]\nname = \"root\"\nkind = \"pkcs11\"\nmodule = {module:?}\ntoken-label = {LABEL:?}\n\
-             pin = {source:?}\nenv = {{ {env} }}\n\
-             [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"revoke\", \
-             \"refresh\", \"init\", \"delegate\", \"rotate\", \"unlock\", \"keys\", \"admin\"]\n",
-            state = folder.join("state"),
+             pin = {source:?}\nenv = {{ {env} }}\n",
             module = shim.module(),
             env = env.join(", "),
-            me = me.trim(),
-        )
+        );
+        config::places(folder, socket) + &token + &config::allow(config::EVERYTHING)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hsm_tests::ca::Ca;
-use hsm_tests::cli::{Cli, Ran, tool};
+use hsm_tests::cli::{Cli, Ran};
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
 use hsm_tests::notary::Notary;
@@ -36,17 +36,7 @@ impl Stage {
 
     /// There is no vault yet.
     pub(crate) fn on(pcscd: Pcscd) -> Self {
-        let me = Cli::new(tool("id")).arg("-un").ok().stdout;
-        let daemon = Daemon::in_environment(&pcscd.environment(), |folder, socket| {
-            format!(
-                "socket = {socket:?}\nstate = {state:?}\n\
-                 [[token]]\nname = \"{TOKEN}\"\nkind = \"yubikey\"\nserial = {SERIAL}\n\
-                 [[allow]]\nuser = {me:?}\nrepositories = [\"**\"]\nactions = [\"read\", \"sign\", \"refresh\", \
-                 \"init\", \"unlock\", \"keys\", \"admin\"]\n",
-                state = folder.join("state"),
-                me = me.trim(),
-            )
-        });
+        let daemon = Daemon::with_yubikeys(&pcscd, &[(TOKEN, SERIAL)]);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         let notary = Notary::start(&Ca::new());
