@@ -1,5 +1,6 @@
 //! What was merged goes to the real Notary: through failures and kills, once each, read back as others read it.
 
+use hsm_tests::faketime::FakeClock;
 use hsm_tests::front::Way;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -70,6 +71,22 @@ fn a_repository_that_has_moved_on_is_told_and_the_others_are_published() {
     assert_eq!((compared(0), compared(1)), (Value::from("not-given"), Value::from("same")));
     let old = world.verify(&record).arg("--root").arg(&roots[1]).run();
     refused(&old, 1, "SIGNATURE_INVALID", "is not published");
+}
+
+/// Notary would take it, and then nobody could read the repository any more.
+#[test]
+fn a_root_that_expired_after_it_was_signed_is_not_sent() {
+    let (world, record) = World::merged();
+    let before = std::fs::read(&record).unwrap();
+    world.front.pass();
+    let clock = FakeClock::new();
+    clock.ahead_by(11 * 365);
+    let publish = world.publish(&record);
+    let later = clock.variables().iter().fold(publish, |cli, (name, value)| cli.env(name, value));
+    refused(&later.run(), 1, "EXPIRED", "no reader takes the new root of localhost:5000/team/app");
+    assert_eq!((world.front.count("POST"), world.front.count("GET")), (0, 0));
+    assert_eq!(std::fs::read(&record).unwrap(), before);
+    world.publish(&record).ok();
 }
 
 /// Its tags are signed by the daemon of whoever publishes: nobody was there with a network when the root was signed.
