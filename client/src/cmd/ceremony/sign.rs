@@ -19,7 +19,7 @@ use crate::ceremony::transcript::{
     Audit, Begun, Device, FORMAT, Found, Resumed, Said, Sealed, Share, Transcript,
 };
 use crate::ceremony::words::{self, repositories};
-use crate::ceremony::{TOOL, file, growing, needs, vouched};
+use crate::ceremony::{TOOL, file, growing, vouched};
 use crate::context::Ctx;
 use crate::daemon::Daemon;
 use crate::error::Error;
@@ -236,7 +236,6 @@ fn told(
             "sealed": true,
             "rehearsal": share.begun.rehearsal,
             "missing": missing.keys().collect::<Vec<_>>(),
-            "touches_known": needs::keys(plan, items).iter().all(|key| key.touches().is_some()),
         }),
     )
 }
