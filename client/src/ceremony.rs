@@ -4,7 +4,7 @@
 //! `design` makes the next root from what is wanted; `plan` is the file of what is to be signed; `item` one repository of
 //! it, checked from its documents; `quorum` who has to sign; `fingerprint` what people compare; `file` how files are
 //! written whole or not at all; `growing` how one grows entry by entry; `transcript` what one signer did, with the
-//! signatures; `published` what servers have; `keyholder` what the holder of a root key hands over; `fleet` which
+//! signatures; `entry` why an entry of those cannot be taken; `published` what servers have; `keyholder` what the holder of a root key hands over; `fleet` which
 //! repositories; `words` and `needs` what a plan changes and whom it needs; `rehearsal` what is made up; `assembly` how
 //! signatures of several people become root files; `record` all of a ceremony in one file; `vouched` what YubiKeys say
 //! of their keys.
@@ -13,6 +13,7 @@
 pub mod anchors;
 pub mod assembly;
 pub mod design;
+pub mod entry;
 pub mod file;
 pub mod fingerprint;
 pub mod fleet;

@@ -5,11 +5,12 @@ mod entry;
 use std::path::Path;
 
 use touchmark_proto::reason::Reason;
-use touchmark_proto::transcript::{self, Entry, Moment, TranscriptError};
-use touchmark_tuf::{Gun, Sha256Digest, shown};
+use touchmark_proto::transcript::{self, Entry, Moment};
+use touchmark_tuf::{Gun, Sha256Digest};
 
 pub use entry::{Completed, FORMAT, Failed, Finished, Included, Merged, Noted, Published, Rehearsed};
 
+use super::entry::EntryError;
 use super::file::{self, name};
 use super::growing::Growing;
 use super::plan::{Occasion, Plan, PlanError};
@@ -29,28 +30,12 @@ pub struct Record {
 /// Why a text is no record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// The chain is broken.
+    /// One of its entries is wrong.
     #[error(transparent)]
-    Chain(#[from] TranscriptError),
+    Entry(#[from] EntryError),
     /// It does not begin as records do.
     #[error("it is no record of a ceremony of a version that is known here ({FORMAT})")]
     Format,
-    /// An entry says something that no such entry says.
-    #[error("entry {seq} ({kind}) cannot be read")]
-    Entry {
-        /// Its number.
-        seq: u64,
-        /// Its kind, escaped.
-        kind: String,
-    },
-    /// An entry stands where it must not.
-    #[error("entry {seq} ({kind}) does not belong there")]
-    Place {
-        /// Its number.
-        seq: u64,
-        /// Its kind.
-        kind: &'static str,
-    },
     /// The plan in it.
     #[error("entry 1 (merged): the plan in it: {0}")]
     Plan(PlanError),
@@ -64,14 +49,7 @@ impl RecordError {
     #[must_use]
     pub const fn seq(&self) -> Option<u64> {
         match self {
-            Self::Chain(
-                TranscriptError::Malformed { seq }
-                | TranscriptError::Previous { seq }
-                | TranscriptError::Sequence { wanted: seq, .. }
-                | TranscriptError::CutOff { seq },
-            )
-            | Self::Entry { seq, .. }
-            | Self::Place { seq, .. } => Some(*seq),
+            Self::Entry(why) => Some(why.seq()),
             Self::Plan(_) | Self::Occasion => Some(1),
             Self::Format => None,
         }
@@ -84,22 +62,21 @@ impl Record {
     /// # Errors
     /// [`RecordError`], naming the first entry that is wrong.
     pub fn read(text: &str) -> Result<Self, RecordError> {
-        Self::of(transcript::read(text)?.0)
+        Self::of(transcript::read(text).map_err(EntryError::from)?.0)
     }
 
     fn of(entries: Vec<Entry>) -> Result<Self, RecordError> {
         let mut read: Vec<(Entry, Noted)> = Vec::with_capacity(entries.len());
         let mut stage = 0;
         for entry in entries {
-            let unreadable = || RecordError::Entry { seq: entry.seq, kind: shown(&entry.kind).to_string() };
             let noted = Noted::read(&entry);
             if read.is_empty() && !matches!(&noted, Some(Noted::Merged(merged)) if merged.format == FORMAT) {
                 return Err(RecordError::Format);
             }
-            let noted = noted.ok_or_else(unreadable)?;
+            let noted = noted.ok_or_else(|| EntryError::unreadable(&entry))?;
             let next = stage_of(&noted);
             if next < stage || next == 0 && !read.is_empty() {
-                return Err(RecordError::Place { seq: entry.seq, kind: noted.kind() });
+                return Err(EntryError::Misplaced { seq: entry.seq, kind: noted.kind() }.into());
             }
             stage = next;
             read.push((entry, noted));

@@ -108,17 +108,9 @@ pub(super) fn of_item(why: Error) -> Change {
 
 /// The entry of a transcript that is wrong.
 pub(super) const fn entry_of(why: &ShareError) -> Option<u64> {
-    use touchmark_proto::transcript::TranscriptError;
     match why {
-        ShareError::Chain(
-            TranscriptError::Malformed { seq }
-            | TranscriptError::Previous { seq }
-            | TranscriptError::Sequence { wanted: seq, .. }
-            | TranscriptError::CutOff { seq },
-        )
-        | ShareError::Entry { seq, .. }
-        | ShareError::Place { seq, .. }
-        | ShareError::Document { seq, .. }
+        ShareError::Entry(why) => Some(why.seq()),
+        ShareError::Document { seq, .. }
         | ShareError::Stranger { seq, .. }
         | ShareError::Signature { seq, .. }
         | ShareError::Twice { seq, .. } => Some(*seq),

@@ -28,7 +28,7 @@ fn an_entry_in_the_wrong_place_is_named() {
     let notes = World::earnest().notes();
     let kind = |noted: &Noted| noted.kind();
     let place = |notes: &[Noted]| match Record::read(&record(notes)) {
-        Err(RecordError::Place { seq, kind }) => (seq, kind),
+        Err(RecordError::Entry(EntryError::Misplaced { seq, kind })) => (seq, kind),
         other => panic!("{other:?}"),
     };
     let moved = |from: usize, to: usize| {

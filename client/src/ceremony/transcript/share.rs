@@ -2,9 +2,10 @@
 use std::collections::BTreeSet;
 
 use touchmark_proto::transcript::{Chain, Entry, TranscriptError};
-use touchmark_tuf::{CheckSignature, Gun, KeyId, Method, RoleName, Sha256Digest, shown, verify_p256};
+use touchmark_tuf::{CheckSignature, Gun, KeyId, Method, RoleName, Sha256Digest, verify_p256};
 
 use super::entry::{Begun, FORMAT, Said, Sealed, SignedRoot};
+use crate::ceremony::entry::EntryError;
 use crate::ceremony::item::Item;
 use crate::ceremony::plan::{Occasion, Plan};
 
@@ -24,31 +25,15 @@ pub struct Share {
 /// Why a transcript is not to be believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShareError {
-    /// The chain is broken.
+    /// One of its entries is wrong.
     #[error(transparent)]
-    Chain(#[from] TranscriptError),
+    Entry(#[from] EntryError),
     /// It holds nothing.
     #[error("it is empty")]
     Empty,
     /// It does not begin as transcripts do.
     #[error("it is no transcript of a version that is known here ({FORMAT})")]
     Format,
-    /// An entry says something that no such entry says.
-    #[error("entry {seq} ({kind}) cannot be read")]
-    Entry {
-        /// Its number.
-        seq: u64,
-        /// Its kind, escaped.
-        kind: String,
-    },
-    /// An entry stands where it must not.
-    #[error("entry {seq} ({kind}) does not belong there")]
-    Place {
-        /// Its number.
-        seq: u64,
-        /// Its kind.
-        kind: &'static str,
-    },
     /// It is about another plan.
     #[error("it is about the plan {got}, and this one is {wanted}")]
     Plan {
@@ -118,10 +103,11 @@ impl Share {
         let mut chain = Chain::default();
         let mut entries = Vec::new();
         for line in text.split_inclusive('\n') {
-            let line = line.strip_suffix('\n').ok_or(TranscriptError::CutOff { seq: chain.seq() })?;
+            let cut_off = TranscriptError::CutOff { seq: chain.seq() };
+            let line = line.strip_suffix('\n').ok_or(EntryError::Chain(cut_off))?;
             let before = chain.clone();
-            let entry = chain.push(line)?;
-            let said = Said::read(&entry).ok_or_else(|| unreadable(&entry))?;
+            let entry = chain.push(line).map_err(EntryError::from)?;
+            let said = Said::read(&entry).ok_or_else(|| EntryError::unreadable(&entry))?;
             if matches!(said, Said::Sealed(_)) {
                 // Whatever follows is named below.
                 chain = before;
@@ -129,7 +115,7 @@ impl Share {
                 let rest = text.split_inclusive('\n').nth(entries.len());
                 return match rest {
                     None => Self::of(entries, chain),
-                    Some(_) => Err(ShareError::Place { seq: chain.seq() + 1, kind: "sealed" }),
+                    Some(_) => Err(EntryError::Misplaced { seq: chain.seq() + 1, kind: "sealed" }.into()),
                 };
             }
             entries.push((entry, said));
@@ -145,7 +131,7 @@ impl Share {
         }
         let begun = begun.clone();
         if let Some((again, _)) = entries.iter().skip(1).find(|(_, said)| matches!(said, Said::Begun(_))) {
-            return Err(ShareError::Place { seq: again.seq, kind: "begun" });
+            return Err(EntryError::Misplaced { seq: again.seq, kind: "begun" }.into());
         }
         let sealed = match entries.last() {
             Some((_, Said::Sealed(sealed))) => Some(sealed.clone()),
@@ -256,10 +242,6 @@ fn check_signed(
         }
     }
     if wanted.is_empty() { Ok(()) } else { Err(ShareError::Signature { seq, gun, key }) }
-}
-
-fn unreadable(entry: &Entry) -> ShareError {
-    ShareError::Entry { seq: entry.seq, kind: shown(&entry.kind).to_string() }
 }
 
 #[cfg(test)]

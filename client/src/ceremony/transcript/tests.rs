@@ -2,6 +2,7 @@ use serde_json::json;
 use touchmark_proto::transcript::Chain;
 
 use super::*;
+use crate::ceremony::entry::EntryError;
 
 fn clock() -> Moment {
     Moment { time_unix_ms: 1_790_000_000_000, uptime_ms: 4_711 }
@@ -176,7 +177,7 @@ fn nothing_follows_a_seal() {
     written(&path, &[begun(), sealed(), asked()]);
     assert_eq!(
         Share::read(&std::fs::read_to_string(&path).unwrap()).map(drop),
-        Err(ShareError::Place { seq: 2, kind: "sealed" })
+        Err(ShareError::Entry(EntryError::Misplaced { seq: 2, kind: "sealed" }))
     );
 }
 
