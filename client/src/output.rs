@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,6 +18,19 @@ pub struct Output {
     format: Format,
     detail: Detail,
     colour: Colour,
+    /// Every bar that this command draws.
+    bars: MultiProgress,
+}
+
+/// While it is there no bar is drawn: somebody types on that line, or reads it.
+#[derive(Debug)]
+#[must_use]
+pub struct Aside(MultiProgress);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.0.set_draw_target(ProgressDrawTarget::stderr());
+    }
 }
 
 /// Whether somebody still reads the answers.
@@ -51,7 +64,7 @@ impl Output {
             (false, 0) => Detail::Normal,
             (false, _) => Detail::Verbose,
         };
-        Self { format: global.format, detail, colour: Colour::choose(environment) }
+        Self::with(global.format, detail, environment)
     }
 
     /// For a command line that could not be parsed: JSON when it says so somewhere.
@@ -62,7 +75,12 @@ impl Output {
                 .windows(2)
                 .any(|pair| matches!(pair, [flag, value] if flag == "--format" && value == "json"));
         let format = if json { Format::Json } else { Format::Text };
-        Self { format, detail: Detail::Normal, colour: Colour::choose(environment) }
+        Self::with(format, Detail::Normal, environment)
+    }
+
+    fn with(format: Format, detail: Detail, environment: &Environment) -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { format, detail, colour: Colour::choose(environment), bars }
     }
 
     /// Whether the answer is one JSON document.
@@ -134,6 +152,7 @@ impl Output {
 
     /// Something that may be wrong, on stderr, also with `-q`.
     pub fn warn(&self, text: &str) {
+        self.wipe();
         match self.format {
             Format::Text => to_stderr(&format!("{} {text}", self.colour.paint(Paint::Yellow, "warning:"))),
             Format::Json => to_stderr(&ascii(&json!({ "warning": text }).to_string())),
@@ -143,6 +162,7 @@ impl Output {
     /// A state in which somebody is waited for. `state` is a stable word ("queued", "needs-pin"...), `text` is
     /// for people, `fields` are added to the JSON object `{"waiting":{"state":...}}`.
     pub fn waiting(&self, state: &str, text: &str, fields: &[(&str, Value)]) {
+        self.wipe();
         match self.format {
             Format::Text => to_stderr(text),
             Format::Json => {
@@ -157,6 +177,7 @@ impl Output {
 
     /// The error that ends the command, on stderr.
     pub fn error(&self, error: &Error) {
+        self.wipe();
         match self.format {
             Format::Text => {
                 to_stderr(&format!("{} {}", self.colour.paint(Paint::Red, "error:"), error.message));
@@ -177,7 +198,7 @@ impl Output {
         if !self.draws() {
             return ProgressBar::hidden();
         }
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let bar = self.bars.add(ProgressBar::new(total));
         let style = ProgressStyle::with_template("{msg:24} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}");
         if let Ok(style) = style {
             bar.set_style(style);
@@ -193,12 +214,25 @@ impl Output {
             return ProgressBar::hidden();
         }
         let total = u64::try_from(total).unwrap_or(u64::MAX);
-        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let bar = self.bars.add(ProgressBar::new(total));
         if let Ok(style) = ProgressStyle::with_template("{msg:24} {wide_bar} {pos} of {len}") {
             bar.set_style(style);
         }
         bar.set_message(label.to_owned());
         bar
+    }
+
+    /// No bar is there until the answer is dropped and the bar has moved on.
+    pub fn aside(&self) -> Aside {
+        self.wipe();
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        Aside(self.bars.clone())
+    }
+
+    /// The bar goes until it moves on.
+    fn wipe(&self) {
+        // As for every other line: nobody is left to tell.
+        drop(self.bars.clear());
     }
 
     /// How much time is left for something, in a line that is written over; `None`: that line goes. Seen where progress
@@ -242,6 +276,7 @@ impl Output {
         if self.detail < at_least {
             return;
         }
+        self.wipe();
         match self.format {
             Format::Text => to_stderr(text),
             Format::Json => to_stderr(&ascii(&json!({ kind: text }).to_string())),

@@ -5,6 +5,8 @@
 
 #[path = "ceremony/bad.rs"]
 mod bad;
+#[path = "ceremony/key.rs"]
+mod key;
 #[path = "ceremony/plan.rs"]
 mod plan;
 #[path = "ceremony/sign.rs"]

@@ -13,7 +13,7 @@ use touchmark_proto::v1::waiting::State;
 
 use super::{Daemon, failure, wording};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Aside, Output};
 use crate::prompt::{PromptError, SECRET_MAX, Secret, Typed};
 
 /// How long a state may last before it is shown: most end sooner, and a touch that is cached is no news.
@@ -26,6 +26,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Countdown<'o> {
     out: &'o Output,
     until: Instant,
+    _aside: Aside,
 }
 
 impl<'o> Countdown<'o> {
@@ -33,7 +34,7 @@ impl<'o> Countdown<'o> {
     fn of(state: &State, out: &'o Output) -> Option<Self> {
         let State::NeedsTouch(needs) = state else { return None };
         let wait = Duration::from_millis(needs.wait_ms.into()).checked_sub(PATIENCE)?;
-        Some(Self { out, until: Instant::now() + wait })
+        Some(Self { out, until: Instant::now() + wait, _aside: out.aside() })
     }
 
     fn tick(&self) {
@@ -189,6 +190,7 @@ impl Daemon {
             })?;
             return self.send_secret(&question.handle, &file).await;
         }
+        let _aside = self.prompter.is_person().then(|| self.out.aside());
         self.refuse_to_guess(&question, asked).await?;
         // A program that brought the answer along needs no telling; scripts that read the states do.
         if self.prompter.is_person() || self.out.is_json() {
