@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::YesArgs;
+use super::{PinArgs, YesArgs};
 
 /// `audit`
 #[derive(Clone, Debug, Args)]
@@ -73,6 +73,9 @@ pub enum LedgerCommand {
         /// Whether to ask
         #[command(flatten)]
         yes: YesArgs,
+        /// Where a PIN comes from
+        #[command(flatten)]
+        pin: PinArgs,
     },
     /// Believe the clock again after it was ahead once; for administrators, audited
     BelieveClock {
@@ -82,5 +85,8 @@ pub enum LedgerCommand {
         /// Whether to ask
         #[command(flatten)]
         yes: YesArgs,
+        /// Where a PIN comes from
+        #[command(flatten)]
+        pin: PinArgs,
     },
 }

@@ -19,10 +19,10 @@ use crate::table::Table;
 pub async fn run(ctx: &Ctx, args: LedgerArgs) -> Result<(), Error> {
     match args.command {
         LedgerCommand::Show { image } => show(ctx, image.as_deref()).await,
-        LedgerCommand::Release { image, role, version, reason, yes } => {
-            release(ctx, &Image::parse(&image)?, &role, version, reason, yes).await
+        LedgerCommand::Release { image, role, version, reason, yes, pin } => {
+            release(ctx, &Image::parse(&image)?, &role, version, reason, yes, &pin).await
         }
-        LedgerCommand::BelieveClock { reason, yes } => believe_clock(ctx, reason, yes).await,
+        LedgerCommand::BelieveClock { reason, yes, pin } => believe_clock(ctx, reason, yes, &pin).await,
     }
 }
 
@@ -56,13 +56,14 @@ async fn release(
     version: u64,
     reason: String,
     yes: YesArgs,
+    pin: &PinArgs,
 ) -> Result<(), Error> {
     let role: RoleName =
         role.parse().map_err(|cause| Error::usage(format!("\"{}\" is no role: {cause}", shown(role))))?;
     let what = format!("version {version} of {role} of {}", image.gun());
     let question = format!("Let go of {what}? Another document may then be signed under that number.");
     confirm(&question, yes.into(), "--yes").await?;
-    let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
+    let daemon = Daemon::connect(ctx, Prompter::from_args(pin)).await?;
     let request =
         v1::ReleaseLedgerRequest { gun: image.gun().to_string(), role: role.to_string(), version, reason };
     daemon
@@ -76,10 +77,10 @@ async fn release(
     ctx.out.answer(&format!("Released {what}"), &document)
 }
 
-async fn believe_clock(ctx: &Ctx, reason: String, yes: YesArgs) -> Result<(), Error> {
+async fn believe_clock(ctx: &Ctx, reason: String, yes: YesArgs, pin: &PinArgs) -> Result<(), Error> {
     let question = format!("Is it {} now? touchmarkd has seen a later time.", ctx.now);
     confirm(&question, yes.into(), "--yes").await?;
-    let daemon = Daemon::connect(ctx, Prompter::from_args(&PinArgs::default())).await?;
+    let daemon = Daemon::connect(ctx, Prompter::from_args(pin)).await?;
     let request = v1::BelieveClockRequest { reason };
     let believed = daemon
         .until_right(async || {

@@ -177,6 +177,23 @@ fn an_earlier_plan_that_was_signed_here_keeps_its_version() {
     assert_eq!((count(&second, "signed"), count(&second, "sealed")), (2, 1));
 }
 
+/// Without an [[allow]] that wants the PIN of what opens the vault.
+#[test]
+fn a_version_is_let_go_of_and_the_clock_believed_with_a_pin_that_a_program_brings_along() {
+    let (alice, desk) = (Holder::with_grants("alice", ""), Desk::new());
+    alice.run(&["vault", "init", "--token", "alice"]).ok();
+    let key = alice.key_file(&desk, &TWO[..1], &["--rehearsal"]);
+    let plan = desk.plan("p.plan", &TWO[..1], &[&key], &[]);
+    alice.sign(&plan, &desk.file("alice.transcript")).ok();
+    let release =
+        ["ledger", "release", TWO[0], "--role", "root", "--version", "1", "--reason", "burnt", "--yes"];
+    let nobody = alice.home.touchmark().args(["--format", "json"]).args(release).run();
+    refused(&nobody, 2, "NO_TERMINAL", "PIN of token");
+    alice.run(&release).ok();
+    alice.run(&["ledger", "believe-clock", "--reason", "it is right", "--yes"]).ok();
+    assert_eq!((alice.audit("ledger-released").len(), alice.audit("clock-believed").len()), (1, 1));
+}
+
 #[test]
 fn an_old_plan_is_refused_where_the_daemon_knows_a_newer_root() {
     let (alice, desk, plan) = alone(&TWO[..1]);

@@ -184,7 +184,7 @@ fn daemon(tokens: [(&str, &SoftHsm); 2]) -> Daemon {
                 environment.join(", "),
             );
         }
-        // Without this a person would be asked for a PIN by `ledger release`, which wants a terminal for it.
+        // Without this a person would be asked for a PIN by `ledger release`.
         text + &config::allow(config::EVERYTHING)
     })
 }
