@@ -105,7 +105,7 @@ reasons! {
     PlanOutdated = "PLAN_OUTDATED", Unknown, 5;
     /// Client: it is from a rehearsal, and is not to be taken for the real thing.
     RehearsalOnly = "REHEARSAL_ONLY", Unknown, 5;
-    /// Client: signatures are still missing.
+    /// Client: signatures are still missing, or published roots to compare with.
     CeremonyIncomplete = "CEREMONY_INCOMPLETE", Unknown, 1;
     /// Client: the repository has no trust data.
     NoTrustData = "NO_TRUST_DATA", Unknown, 1;

@@ -44,7 +44,15 @@ fn publishing_goes_on_after_a_failure_and_after_a_kill_half_way() {
     };
     let whole = offline(&record).ok().json();
     assert_eq!(whole["repositories"][0]["compared"], "same", "{whole}");
-    assert_eq!(offline(&world.desk.file("bob.transcript")).ok().json()["compared"], 2);
+    let share = world.desk.file("bob.transcript");
+    assert_eq!(offline(&share).ok().json()["compared"], 2);
+    // Whoever has copies of some roots alone is told of the others, and no script takes that for a yes.
+    for (file, compared) in [(&record, "/repositories/0/compared"), (&share, "/compared")] {
+        let some = world.verify(file).arg("--root").arg(&roots[0]).run();
+        refused(&some, 1, "CEREMONY_INCOMPLETE", "no published root of localhost:5000/team/web is there");
+        let expected = if file == &record { Value::from("same") } else { Value::from(1) };
+        assert_eq!(some.json().pointer(compared), Some(&expected), "{some}");
+    }
     let text = std::fs::read_to_string(&record).unwrap();
     let changed = world.desk.file("changed.ceremony");
     std::fs::write(&changed, text.replacen("\\\"yes\\\"", "\\\"no!\\\"", 1)).unwrap();
@@ -66,7 +74,9 @@ fn a_repository_that_has_moved_on_is_told_and_the_others_are_published() {
     );
     // Of what is not there nobody can say that it was as the record says.
     let roots = [world.root(IMAGES[1], "root.json"), world.root(IMAGES[1], "1.root.json")];
-    let verify = world.verify(&record).arg("--root").arg(&roots[0]).ok().json();
+    let verify = world.verify(&record).arg("--root").arg(&roots[0]).run();
+    refused(&verify, 1, "CEREMONY_INCOMPLETE", "no published root of localhost:5000/team/app is there");
+    let verify = verify.json();
     let compared = |at: usize| verify["repositories"][at]["compared"].clone();
     assert_eq!((compared(0), compared(1)), (Value::from("not-given"), Value::from("same")));
     let old = world.verify(&record).arg("--root").arg(&roots[1]).run();

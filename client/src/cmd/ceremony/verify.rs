@@ -1,12 +1,14 @@
 //! `ceremony verify`: the record of a ceremony, or one transcript, against what is published.
 mod served;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use touchmark_proto::reason::Reason;
 use touchmark_proto::transcript;
-use touchmark_tuf::{CheckSignature, Sha256Digest, shown};
+use touchmark_tuf::{CheckSignature, Gun, Sha256Digest, shown};
 
 use crate::args::CeremonyVerifyArgs;
 use crate::ceremony::anchors::Anchors;
@@ -38,7 +40,10 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyVerifyArgs) -> Result<(), Error
                 .hint("--root with the root.json that was signed; or verify the record of the ceremony"));
         }
         let lone = judge::lone(&text, &given, authorities.as_ref(), &*checker).map_err(changed)?;
-        return alone(ctx, &args.file, &digest, &lone);
+        alone(ctx, &args.file, &digest, &lone)?;
+        let signed: BTreeSet<&Gun> = lone.share.signed().map(|(_, signed)| &signed.repository).collect();
+        let left: Vec<&Gun> = signed.iter().copied().filter(|gun| !lone.compared.contains(*gun)).collect();
+        return all_compared(&left, signed.len());
     }
     let record = judge::read(&text).map_err(changed)?;
     let asked = args.root.is_empty() && record.plan.occasion == Occasion::Earnest;
@@ -61,7 +66,25 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyVerifyArgs) -> Result<(), Error
         let page = report::page(&verdict, &digest, ctx.now);
         file::write_new(out, page.as_bytes())?;
     }
-    whole(ctx, &args, &digest, &verdict)
+    whole(ctx, &args, &digest, &verdict)?;
+    if asked {
+        return Ok(());
+    }
+    let absent = verdict.items.iter().zip(&verdict.anchors).filter(|(_, anchor)| **anchor == Anchor::Absent);
+    let left: Vec<&Gun> = absent.map(|(item, _)| &item.repository.gun).collect();
+    all_compared(&left, verdict.items.len())
+}
+
+/// Whoever brings published roots wants everything compared with one.
+fn all_compared(left: &[&Gun], of: usize) -> Result<(), Error> {
+    let Some((first, more)) = left.split_first() else { return Ok(()) };
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let message = format!(
+        "no published root of {first}{more} is there to compare with ({} of {of} repositories)",
+        left.len()
+    );
+    Err(Error::new(Reason::CeremonyIncomplete, message)
+        .hint("--root once more for each root.json, or a folder with all of them"))
 }
 
 fn is_transcript(text: &str) -> bool {
