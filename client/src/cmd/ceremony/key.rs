@@ -50,7 +50,10 @@ pub(super) async fn run(ctx: &Ctx, args: CeremonyKeyArgs) -> Result<(), Error> {
         let certificate = daemon.root_certificate(&id, image.gun(), which).await.map_err(|cause| {
             let message =
                 format!("certificate {} of {}, for {}: {}", at + 1, images.len(), image.gun(), cause.message);
-            let again = "the same command again: what is made already is not made anew";
+            let again = match which {
+                Certificate::Kept => "the same command again: what is made already is not made anew",
+                Certificate::Renewed => "the same command again, which makes all of them anew",
+            };
             let hint =
                 cause.hint.clone().map_or_else(|| again.to_owned(), |first| format!("{first}; then {again}"));
             Error { message, ..cause }.hint(hint)
