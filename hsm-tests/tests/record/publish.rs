@@ -4,6 +4,7 @@ use hsm_tests::faketime::FakeClock;
 use hsm_tests::front::Way;
 use rustix::process::Signal;
 use serde_json::Value;
+use touchmark::ceremony::keyholder::KeyFile;
 
 use crate::stage::{count, entries, refused};
 use crate::world::{IMAGES, World};
@@ -97,6 +98,42 @@ fn a_root_that_expired_after_it_was_signed_is_not_sent() {
     assert_eq!((world.front.count("POST"), world.front.count("GET")), (0, 0));
     assert_eq!(std::fs::read(&record).unwrap(), before);
     world.publish(&record).ok();
+}
+
+/// With the certificates that `ceremony key --renew` brings from where the token is.
+#[test]
+fn new_certificates_for_the_same_root_key_come_by_a_ceremony() {
+    let world = World::set();
+    let (alice, desk) = (&world.alice, &world.desk);
+    let key = alice.key_file(desk, &IMAGES, &["--renew"]);
+    let [plan, record] = ["new.plan", "new.ceremony"].map(|name| desk.file(name));
+    let args = ["ceremony", "plan", "--renew-certificates", "--known"];
+    desk.touchmark(&args).arg(&key).args(IMAGES).arg("--out").arg(&plan).ok();
+    let shown = desk.home.touchmark().args(["ceremony", "show"]).arg(&plan).ok();
+    drop(shown.says("root key alice (").says("gets a new certificate"));
+    let share = desk.file("new.transcript");
+    alice.sign_in_earnest(&plan, &share).ok();
+    desk.touchmark(&["ceremony", "merge"]).arg(&plan).arg(&share).arg("--out").arg(&record).ok();
+    let told = world.publish(&record).ok().json()["repositories"].clone();
+    assert_eq!(
+        (&told[0]["fresh_client"], &told[1]["old_client"]),
+        (&told[1]["fresh_client"], &told[0]["old_client"])
+    );
+    assert_eq!(told[0]["old_client"], "root 2, targets 1", "{told}");
+    assert_eq!(world.verify(&record).ok().json()["repositories"][1]["compared"], "same");
+    let file = KeyFile::load(&key).unwrap();
+    for image in IMAGES {
+        let listed = |name| listed(&world.root(image, name));
+        let new = file.certificate(&image.parse().unwrap()).unwrap().id().to_string();
+        assert_eq!(listed("2.root.json"), [new]);
+        assert_ne!(listed("1.root.json"), listed("2.root.json"));
+    }
+}
+
+/// The ids of the root keys in a root file.
+fn listed(root: &std::path::Path) -> Vec<String> {
+    let root: Value = serde_json::from_slice(&std::fs::read(root).unwrap()).unwrap();
+    serde_json::from_value(root["signed"]["roles"]["root"]["keyids"].clone()).unwrap()
 }
 
 /// Its tags are signed by the daemon of whoever publishes: nobody was there with a network when the root was signed.
