@@ -1,6 +1,7 @@
 //! One token signs what it can of a plan: each signature verified and on the stick before the next one is asked for.
 use std::collections::BTreeSet;
 
+use futures_util::{StreamExt as _, stream};
 use touchmark_proto::v1;
 use touchmark_tuf::{CheckSignature as _, KeyId, RoleName, Sha256Digest, Signature, shown};
 
@@ -18,6 +19,8 @@ use crate::daemon::{Daemon, DocumentToSign, SignJob};
 use crate::error::Error;
 use crate::prompt::{self, Consent, PromptError};
 
+/// Repositories that touchmarkd is asked about at the same time.
+const AT_ONCE: usize = 8;
 /// Up to how many repositories each is told in a line of its own.
 const TOLD: usize = 20;
 
@@ -53,7 +56,7 @@ impl Signer<'_> {
         items: &[Item<'_>],
         keys: &[KeyId],
     ) -> Result<(), Error> {
-        let mut todo = Vec::new();
+        let mut wanted = Vec::new();
         for item in items {
             let part = item.quorum.keys();
             let own: Vec<KeyId> = keys.iter().copied().filter(|key| part.contains(key)).collect();
@@ -62,10 +65,15 @@ impl Signer<'_> {
             let missing: Vec<KeyId> =
                 own.into_iter().filter(|key| !self.done.contains(&(gun.to_owned(), *key))).collect();
             if !missing.is_empty() {
-                let standing = Standing::of(self.daemon, item).await;
-                let standing = standing.inspect_err(|cause| self.refused(Some(item), cause))?;
-                todo.push(Todo { item, keys: missing, standing });
+                wanted.push((item, missing));
             }
+        }
+        let asked = wanted.iter().map(|(item, _)| Standing::of(self.daemon, item));
+        let standings: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let mut todo = Vec::new();
+        for ((item, keys), standing) in wanted.into_iter().zip(standings) {
+            let standing = standing.inspect_err(|cause| self.refused(Some(item), cause))?;
+            todo.push(Todo { item, keys, standing });
         }
         self.show(plan, digest, items, &todo);
         self.ask(&todo).await?;
