@@ -225,12 +225,15 @@ impl TokenHandle {
         matches!(self.kind, TokenKind::Yubikey { .. }) && known()
     }
 
-    /// Asks the token whether using the key may have to wait for a finger, and how long it would. One whose firmware
-    /// does not tell may.
+    /// Asks the token whether using the key may have to wait for a finger, and how long it would; not again where it has
+    /// said no since it was logged in. One whose firmware does not tell may.
     ///
     /// # Errors
     /// As [`TokenHandle::policy`].
     pub async fn touch_wait(&self, key: &KeyRef) -> Result<Option<Duration>, TokenError> {
+        if self.keys.needs_no_finger(key) {
+            return Ok(None);
+        }
         self.policy(key).await?;
         Ok(self.may_want_touch(key).then_some(self.limits.touch))
     }
@@ -253,8 +256,12 @@ impl TokenHandle {
         let enrolled = self.keys.enrolled();
         let enrolled = enrolled.iter().map(TryInto::try_into).collect::<Result<_, message::Malformed>>()?;
         let answer = self.call(Request::Login { enrolled }, secrets, self.limits.call, ("", None)).await;
-        if let Err(TokenError::WrongPin { .. } | TokenError::PinLocked) = answer {
-            self.refused.fetch_add(1, Ordering::AcqRel);
+        match answer {
+            Ok(_) => self.keys.logged_in(),
+            Err(TokenError::WrongPin { .. } | TokenError::PinLocked) => {
+                self.refused.fetch_add(1, Ordering::AcqRel);
+            }
+            Err(_) => {}
         }
         answer.map(drop)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::token::{KeyPolicy, KeyRef, TokenKey};
+use crate::token::{KeyPolicy, KeyRef, PinPolicy, TokenKey, TouchPolicy};
 
 /// The keys of one token. Shared between its handles and its keeper.
 #[derive(Default)]
@@ -13,7 +13,16 @@ struct Known {
     /// Those that the daemon counts on.
     enrolled: Vec<KeyRef>,
     /// What they ask of a person, as the token said last.
-    policies: Vec<(KeyRef, KeyPolicy)>,
+    policies: Vec<Told>,
+}
+
+/// What a key asks of a person.
+struct Told {
+    key: KeyRef,
+    policy: KeyPolicy,
+    /// Whether the token said so before it took its PIN last: another program may have changed the key meanwhile, which
+    /// ends a login.
+    before_login: bool,
 }
 
 impl Keys {
@@ -33,13 +42,26 @@ impl Keys {
     }
 
     pub(super) fn policy(&self, key: &KeyRef) -> Option<KeyPolicy> {
-        self.known().policies.iter().find(|(known, _)| known == key).map(|(_, policy)| *policy)
+        self.known().policies.iter().find(|told| told.key == *key).map(|told| told.policy)
+    }
+
+    /// Whether the key needs no finger, and that cannot have changed as long as the token is logged in. One that asks for
+    /// no PIN either is used without a login.
+    pub(super) fn needs_no_finger(&self, key: &KeyRef) -> bool {
+        let sure =
+            |told: &&Told| told.key == *key && !told.before_login && told.policy.pin != PinPolicy::Never;
+        self.known().policies.iter().find(sure).is_some_and(|told| told.policy.touch == TouchPolicy::Never)
+    }
+
+    /// The token has taken its PIN.
+    pub(super) fn logged_in(&self) {
+        self.known().policies.iter_mut().for_each(|told| told.before_login = true);
     }
 
     pub(super) fn note_policy(&self, key: &KeyRef, policy: Option<KeyPolicy>) {
         let mut known = self.known();
-        known.policies.retain(|(known, _)| known != key);
-        known.policies.extend(policy.map(|policy| (key.clone(), policy)));
+        known.policies.retain(|told| told.key != *key);
+        known.policies.extend(policy.map(|policy| Told { key: key.clone(), policy, before_login: false }));
     }
 
     pub(super) fn note(&self, key: &TokenKey) {
@@ -50,3 +72,6 @@ impl Keys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;
