@@ -11,6 +11,8 @@ mod pins;
 mod speed;
 #[path = "survive/world.rs"]
 mod world;
+#[path = "survive/wrong.rs"]
+mod wrong;
 
 use hsm_tests::soak;
 

@@ -35,6 +35,8 @@ pub enum Malformed {
     EmptyObject,
     /// No metadata at all.
     EmptyMetadata,
+    /// A signature that is no key's.
+    WrongSignature,
 }
 
 /// A hand on one card, whoever has the card itself. Copies are the same hand.
@@ -232,6 +234,10 @@ impl Controls {
         match (self.state().malformed, ins) {
             (Some(Malformed::ShortVersion), 0xfd) => answer[..2].to_vec(),
             (Some(Malformed::OneByteKey), 0x47) => answer[..1].to_vec(),
+            // r and s are 1.
+            (Some(Malformed::WrongSignature), 0x87) => {
+                b"\x7c\x0a\x82\x08\x30\x06\x02\x01\x01\x02\x01\x01".to_vec()
+            }
             (Some(Malformed::EmptyObject), 0xcb) => vec![0x53, 0x00],
             (Some(Malformed::EmptyAttestation), 0xf9) | (Some(Malformed::EmptyMetadata), 0xf7) => Vec::new(),
             _ => answer,
