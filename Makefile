@@ -28,7 +28,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features hsm-tests/tables -- -D warnings
 	cargo check --quiet -p touchmarkd --no-default-features && cargo check --quiet -p hsm-tests --no-default-features --bins
-	cargo check --quiet -p hsm-tests --no-default-features --features documents,tables --bench speed
+	cargo check --quiet -p hsm-tests --no-default-features --features cards,documents,tables --bench speed
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 kryoptic:

@@ -15,5 +15,5 @@ fi
 if [ -x "$parsec/bin/parsec" ]; then export PARSEC=$parsec/bin/parsec; fi
 echo "Building touchmarkd, touchmark and the measurement (release; minutes the first time) ..."
 cargo build --release --quiet -p touchmarkd -p touchmark --bins
-cargo bench --quiet -p hsm-tests --no-default-features --features documents,tables --bench speed -- \
+cargo bench --quiet -p hsm-tests --no-default-features --features cards,documents,tables --bench speed -- \
     --out "$target/bench.md" "$@"

@@ -34,6 +34,8 @@ test       yubico-piv-tool     yubico-piv-tool                     Yubico's tool
 test       ykcs11              /usr/lib/*/libykcs11.so             Yubico's PKCS#11 module, which notary uses too
 test       chromium           chromium                            a real browser, which prints the report of a ceremony
 bench      openssh-client      ssh-agent                           OpenSSH's agent, counted beside ours
+bench      pcscd               pcscd                               the service for smart cards
+bench      vsmartcard-vpcd     /usr/lib/pcsc/drivers/serial/libifdvpcd.so readers for cards in software
 parsec     libclang-dev        /usr/lib/llvm-*/lib/libclang*.so*   reads headers for parsec
 parsec     cmake               cmake                               builds a part of parsec
 kryoptic   libclang-dev        /usr/lib/llvm-*/lib/libclang*.so*   reads the headers of OpenSSL for kryoptic

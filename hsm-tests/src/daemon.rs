@@ -1,9 +1,13 @@
 //! The shipped `touchmarkd`, as a person or a service manager starts it.
 
+mod card;
+
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+
+pub use card::{PinFrom, with_card};
 
 use crate::cli::{Cli, Ran, shipped};
 use crate::config;

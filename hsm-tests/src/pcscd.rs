@@ -8,6 +8,7 @@
 
 mod holder;
 mod reader;
+mod signer;
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
@@ -16,6 +17,7 @@ use std::process::Command;
 
 pub use holder::{Hold, Holder};
 pub use reader::Reader;
+pub use signer::Signer;
 
 use crate::cli::{Cli, tool};
 use crate::piv::PivCard;

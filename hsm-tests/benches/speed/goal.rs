@@ -25,7 +25,7 @@ pub(crate) enum Promise {
 }
 
 /// Every row.
-pub(crate) const GOALS: [Goal; 18] = [
+pub(crate) const GOALS: [Goal; 20] = [
     Goal {
         row: "ssh-1",
         what: "vault signatures, 1 client, against ssh-agent (ECDSA P-256)",
@@ -75,6 +75,16 @@ pub(crate) const GOALS: [Goal; 18] = [
         row: "parsec-8",
         what: "PKCS#11 on SoftHSM, 8 clients, against parsec with 8",
         promise: Promise::None,
+    },
+    Goal {
+        row: "yubikey-adds",
+        what: "YubiKey (in software, 50 ms a signature): what the daemon adds to a direct loop on the same card",
+        promise: Promise::Under(5.0, "ms"),
+    },
+    Goal {
+        row: "yubikey-ratio",
+        what: "the same as a ratio: a signature by the daemon, against the direct loop's",
+        promise: Promise::AtMost(1.1),
     },
     Goal {
         row: "start",

@@ -42,6 +42,20 @@ impl<C: Client> Load<C> {
         }
         f64::from(signatures) / start.elapsed().as_secs_f64()
     }
+
+    /// Milliseconds of so many signatures of the first client, one after the other.
+    pub(crate) fn times(&mut self, signatures: usize) -> Vec<f64> {
+        let client = &mut self.clients[0];
+        self.runtime.block_on(async {
+            let mut times = Vec::with_capacity(signatures);
+            for _ in 0..signatures {
+                let start = Instant::now();
+                client.ask().await;
+                times.push(start.elapsed().as_secs_f64() * 1000.0);
+            }
+            times
+        })
+    }
 }
 
 async fn asking<C: Client>(mut client: C, until: Instant) -> (C, u32) {

@@ -35,6 +35,7 @@ mod table;
 mod token;
 mod unary;
 mod vault;
+mod yubikey;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,9 +50,10 @@ const TURN: Duration = Duration::from_millis(700);
 /// Rows that are measured together, and how.
 type Part = (&'static [&'static str], fn(&mut Table));
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     (&["ssh-1", "empty-1", "ssh-8", "notary-signer-8", "p256-64", "p256-100"], vault::measure),
     (&["token-8", "token-100", "parsec-1", "parsec-8"], token::measure),
+    (&["yubikey-adds", "yubikey-ratio"], yubikey::measure),
     (&["start", "memory-100", "memory-10000"], daemon::measure),
     (&["sign-docker", "sign-notary", "verify"], commands::measure),
     (&["help", "size"], commands::measure_alone),

@@ -139,11 +139,11 @@ pub(crate) async fn create_key(channel: &Channel, role: v1::Role, gun: &str, del
     created(channel, request).await
 }
 
-/// One more key on the token.
-pub(crate) async fn create_root_key(channel: &Channel, token: &str, label: &str) -> v1::Key {
-    let (token, label) = (token.to_owned(), label.to_owned());
+/// One more key on the token. `touch`: its policy, where the token knows such.
+pub(crate) async fn create_root_key(channel: &Channel, token: &str, label: &str, touch: &str) -> v1::Key {
+    let (token, label, touch_policy) = (token.to_owned(), label.to_owned(), touch.to_owned());
     let role = v1::Role::Root.into();
-    created(channel, v1::CreateKeyRequest { role, token, label, ..Default::default() }).await
+    created(channel, v1::CreateKeyRequest { role, token, label, touch_policy, ..Default::default() }).await
 }
 
 async fn created(channel: &Channel, request: v1::CreateKeyRequest) -> v1::Key {
@@ -169,7 +169,7 @@ fn point(key: &v1::Key) -> [u8; 65] {
 async fn root_key(channel: &Channel) -> v1::Key {
     let listed = KeysClient::new(channel.clone()).list(v1::ListKeysRequest {}).await.unwrap();
     let keys = listed.into_inner().keys;
-    keys.into_iter().find(|key| key.role() == v1::Role::Root).expect("the dev daemon's root key")
+    keys.into_iter().find(|key| key.role() == v1::Role::Root).expect("a root key")
 }
 
 async fn certificate(channel: &Channel, root: &v1::Key, gun: &str) -> PublicKey {

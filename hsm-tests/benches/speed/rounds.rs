@@ -46,6 +46,12 @@ impl Rounds {
         let ratios = self.0[ours].iter().zip(&self.0[theirs]).map(|(ours, theirs)| ours / theirs);
         Spread::of(&ratios.collect::<Vec<_>>())
     }
+
+    /// What one contender takes more than another, round by round.
+    pub(crate) fn difference(&self, ours: &str, theirs: &str) -> Spread {
+        let more = self.0[ours].iter().zip(&self.0[theirs]).map(|(ours, theirs)| ours - theirs);
+        Spread::of(&more.collect::<Vec<_>>())
+    }
 }
 
 impl Spread {

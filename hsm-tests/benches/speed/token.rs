@@ -71,7 +71,7 @@ fn add_keys(daemon: &Daemon, count: usize) {
         let channel = connect(daemon.socket()).await.unwrap();
         for number in 0..count {
             progress(&format!("making key {} of {count} on a token", number + 1));
-            create_root_key(&channel, TOKEN, &format!("spare {number}")).await;
+            create_root_key(&channel, TOKEN, &format!("spare {number}"), "").await;
         }
     });
 }

@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use hsm_tests::cli::{Ran, shipped, tool};
-use hsm_tests::daemon::Daemon;
+use hsm_tests::daemon::{Daemon, PinFrom, with_card};
 use hsm_tests::home::Home;
 use hsm_tests::pcscd::{NOBODYS, Pcscd};
 use hsm_tests::piv::{Controls, Firmware, PivCard};
 use hsm_tests::place::Place;
 
-use crate::world::{SERIAL, Source, World, daemon};
+use crate::world::{SERIAL, World};
 
 const WRONG: &str = "000000";
 
@@ -22,9 +22,9 @@ struct Mistaken {
 }
 
 impl Mistaken {
-    fn new(source: Source) -> Self {
+    fn new(source: PinFrom) -> Self {
         let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL).owned());
-        let (daemon, place) = daemon(&pcscd, source, WRONG);
+        let (daemon, place) = with_card(&pcscd, SERIAL, source, WRONG);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         Self { home, daemon, pcscd, _place: place }
@@ -42,7 +42,7 @@ impl Mistaken {
     }
 }
 
-fn over_restarts(source: Source) {
+fn over_restarts(source: PinFrom) {
     let mut world = Mistaken::new(source);
     for start in 0..=20 {
         drop(world.asked().exits(2).says("NO_TERMINAL"));
@@ -54,17 +54,17 @@ fn over_restarts(source: Source) {
 
 #[test]
 fn a_wrong_pin_in_a_file_costs_one_try_over_twenty_restarts() {
-    over_restarts(Source::File);
+    over_restarts(PinFrom::File);
 }
 
 #[test]
 fn a_wrong_pin_in_a_credential_costs_one_try_over_twenty_restarts() {
-    over_restarts(Source::Credential);
+    over_restarts(PinFrom::Credential);
 }
 
 #[test]
 fn a_wrong_pin_is_sent_once_when_nobody_hears_what_the_card_says_of_it() {
-    let world = Mistaken::new(Source::File);
+    let world = Mistaken::new(PinFrom::File);
     world.pcscd.reader().controls().pull_after_pin();
     drop(world.asked().exits(4));
     world.pcscd.reader().put_back();

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hsm_tests::config;
-use hsm_tests::daemon::Daemon;
+use hsm_tests::daemon::{Daemon, PinFrom, with_card};
 use hsm_tests::home::Home;
 use hsm_tests::pcscd::{Hold, Holder, NOBODYS, Pcscd};
 use hsm_tests::piv::{Controls, Firmware, OWN_PIN, PivCard};
@@ -42,15 +41,9 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::on(Pcscd::start(NOBODYS))
-    }
-
-    /// With this pcscd, whose readers are empty.
-    pub(crate) fn on(pcscd: Pcscd) -> Self {
-        let card = PivCard::new(Firmware::V5_7, SERIAL).owned();
-        let controls = card.controls();
-        pcscd.reader().insert(card);
-        let (daemon, place) = daemon(&pcscd, Source::File, OWN_PIN);
+        let pcscd = Pcscd::with_card(NOBODYS, PivCard::new(Firmware::V5_7, SERIAL).owned());
+        let controls = pcscd.reader().controls();
+        let (daemon, place) = with_card(&pcscd, SERIAL, PinFrom::File, OWN_PIN);
         let mut home = Home::new();
         home.set("TOUCHMARK_SOCKET", daemon.socket().to_str().unwrap());
         home.touchmark().args(["vault", "init", "--passphrase", "--pin-stdin"]).stdin("correct horse\n").ok();
@@ -164,30 +157,4 @@ impl World {
         assert!(untouched >= rounds, "{untouched} of {rounds} touches that never came are in the record");
         self.home.touchmark().args(["audit", "verify"]).ok();
     }
-}
-
-/// Where a daemon has its PIN from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Source {
-    File,
-    Credential,
-}
-
-/// A daemon that knows one YubiKey and has a PIN for it, and the folder with that PIN.
-pub(crate) fn daemon(pcscd: &Pcscd, source: Source, pin: &str) -> (Daemon, Place) {
-    let place = Place::new();
-    let file = place.join("pin");
-    std::fs::write(&file, format!("{pin}\n")).unwrap();
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let pin = match source {
-        Source::File => format!("file:{}", file.display()),
-        Source::Credential => "credential:pin".to_owned(),
-    };
-    let mut environment = pcscd.environment();
-    environment.insert("CREDENTIALS_DIRECTORY".to_owned(), place.path().display().to_string());
-    let daemon = Daemon::in_environment(&environment, |folder, socket| {
-        let token = format!("allow-pin-file = true\n{}pin = {pin:?}\n", config::yubikey("5c", SERIAL));
-        config::places(folder, socket) + &token + &config::allow(config::EVERYTHING)
-    });
-    (daemon, place)
 }
