@@ -1,4 +1,5 @@
-//! What the daemon adds to what the card itself takes, and how often the card is asked for it.
+//! How often the card is asked for a signature and for its PIN; and, printed, what the daemon adds to the card's time: the
+//! promise is one of the release program, and `make bench` measures it.
 
 use std::time::{Duration, Instant};
 
@@ -37,19 +38,17 @@ fn both(world: &World, direct: &mut Signer) -> (f64, f64) {
 }
 
 #[test]
-fn the_daemon_adds_little_to_what_the_card_takes_and_sends_the_pin_once() {
+fn each_signature_is_one_use_of_the_key_and_the_pin_is_sent_once_for_all() {
     let world = World::new();
     let mut direct = world.pcscd.signer(env!("CARGO_BIN_EXE_card-signer"), world.pcscd.reader(), OWN_PIN);
     for (name, delay) in [("that takes no time", Duration::ZERO), ("as slow as a real one", CARD)] {
         world.card().delay(delay);
-        let turns = (0..soak::rounds(1, 5)).map(|_| both(&world, &mut direct));
-        let best = turns.min_by(|one, other| (one.1 - one.0).total_cmp(&(other.1 - other.0)));
-        let (card, daemon) = best.unwrap();
-        let rounded = |figure: f64| (figure * 100.0).round() / 100.0;
-        let what = format!("the daemon adds to the {card:.2} ms of a card {name}, ms");
-        soak::at_most(&what, rounded(daemon - card), 5.0);
-        if delay == CARD {
-            soak::at_most("a signature by the daemon, in parts of the card's", rounded(daemon / card), 1.1);
+        for _ in 0..soak::rounds(1, 5) {
+            let (card, daemon) = both(&world, &mut direct);
+            let (adds, ratio) = (daemon - card, daemon / card);
+            soak::say(&format!(
+                "a card {name}: {card:.2} ms; this daemon adds {adds:.2} ms, ratio {ratio:.2}"
+            ));
         }
     }
 }
