@@ -4,7 +4,8 @@
 //! by CKA_VENDOR_DEFINED: no ykcs11 since 2.0 knows that (Debian 12 has 2.2), and each refuses the key before the card
 //! hears of it. So `key list` has found the certificate and says "yubikey", while the key is in its file and signs there,
 //! as long as that process lives; a later one asks the card, which has no key. Here Yubico's tool brings it; or notary does,
-//! with a module in between that leaves that one attribute out.
+//! with a module in between that leaves that one attribute out, or through a ykcs11 from before 2.0 ([`OLD_MODULE`]), for
+//! which it was written.
 //!
 //! Nor does it make the certificate that a new repository has for such a key: it hashes twice, and Go notices. It takes
 //! one from somebody else.
@@ -12,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 use hsm_tests::ca::Ca;
-use hsm_tests::cli::{Cli, tool};
+use hsm_tests::cli::{Cli, Ran, tool};
 use hsm_tests::home::{Home, PASSPHRASE};
 use hsm_tests::images::digest;
 use hsm_tests::notary::Notary;
@@ -21,6 +22,8 @@ use hsm_tests::piv::{Firmware, PivCard, Touch};
 use hsm_tests::place::Place;
 use hsm_tests::shim::Shim;
 
+/// Names the file of a ykcs11 from before 2.0, which Debian 12 does not have: notary stores its key through that.
+const OLD_MODULE: &str = "NOTARY_YKCS11";
 const GUN: &str = "localhost:5000/icho/alpine";
 /// INS of the commands that bring an object, and a key, to a card.
 const PUT_DATA: u8 = 0xdb;
@@ -41,26 +44,45 @@ pub(super) fn root_key_on_the_card(home: &Home, notary: &Notary, pcscd: &Pcscd) 
     id
 }
 
-/// The id of a root key that `notary` has stored on the card itself, through Yubico's module: it is left out of that
-/// module's hearing how the key is to be touched, which is all that no ykcs11 since 2.0 understands of it. The key has the
-/// card's own policies then. Notary keeps a copy in a file, which goes.
-pub(super) fn root_key_stored_by_notary(home: &Home, notary: &Notary, pcscd: &Pcscd) -> String {
-    let (controls, place) = (pcscd.reader().controls(), Place::new());
-    let module = ykcs11();
-    std::fs::copy(&module, place.join("libykcs11.so")).unwrap();
-    let shim = Shim::before(place.join("libykcs11.so"));
-    shim.order("C_CreateObject always without 80000000\n");
-    let notary_cli = home.notary(notary).args(["-D", "key", "generate", "ecdsa", "-r", "root"]);
-    let environment = shim.environment();
-    let notary_cli = environment.iter().fold(notary_cli, |cli, (name, value)| cli.env(name, value));
-    let made = notary_cli.where_this_is(&module, &shim.module()).ok();
+/// A root key that `notary` has stored on the card itself.
+pub(super) struct Stored {
+    pub(super) id: String,
+    /// How many each of its signatures wants.
+    pub(super) touches: usize,
+}
+
+/// A root key that `notary` has stored on the card itself, through Yubico's module. An old one does all that is asked of
+/// it. A new one is left out of hearing how the key is to be touched, which is all that it does not understand, and the
+/// key has the card's own policies then. Notary keeps a copy in a file, which goes.
+pub(super) fn root_key_stored_by_notary(home: &Home, notary: &Notary, pcscd: &Pcscd) -> Stored {
+    let controls = pcscd.reader().controls();
+    let cli = home.notary(notary).args(["-D", "key", "generate", "ecdsa", "-r", "root"]);
+    let (made, touches) = match std::env::var_os(OLD_MODULE) {
+        Some(old) => {
+            let beside = PivCard::new(Firmware::V5_4, 87_654_321);
+            pcscd.readers()[1].insert(beside); // it does not start while a reader of Yubico's is empty
+            (cli.where_this_is(&ykcs11(), Path::new(&old)).ok(), 1)
+        }
+        None => (generated_out_of_hearing(cli), 0),
+    };
     let made = made.says("store key using yubikey slot [2]").says_nothing_of("Failed to add key to yubikey");
     assert!(controls.count(IMPORT_KEY) > 0, "{made}");
     let file = root_key(&home.trust());
     let id = file.file_stem().unwrap().to_str().unwrap().to_owned();
     std::fs::remove_file(file).unwrap();
     lists(home, notary, &id);
-    id
+    Stored { id, touches }
+}
+
+/// What `notary` says when Debian's module does not hear that attribute.
+fn generated_out_of_hearing(cli: Cli) -> Ran {
+    let (module, place) = (ykcs11(), Place::new());
+    std::fs::copy(&module, place.join("libykcs11.so")).unwrap();
+    let shim = Shim::before(place.join("libykcs11.so"));
+    shim.order("C_CreateObject always without 80000000\n");
+    let environment = shim.environment();
+    let cli = environment.iter().fold(cli, |cli, (name, value)| cli.env(name, value));
+    cli.where_this_is(&module, &shim.module()).ok()
 }
 
 /// The module as Debian names it, for whoever builds with it.

@@ -7,7 +7,7 @@ use hsm_tests::notary::Notary;
 use hsm_tests::pcscd::{Pcscd, YUBICOS};
 use hsm_tests::piv::{DEFAULT_PIN, DEFAULT_PUK, Firmware, OWN_PIN, OWN_PUK, PivCard, Touch};
 
-use super::notary::{lists, root_key_on_the_card, root_key_stored_by_notary, root_version};
+use super::notary::{Stored, lists, root_key_on_the_card, root_key_stored_by_notary, root_version};
 
 const SERIAL: u32 = 12_345_678;
 const IMAGE: &str = "localhost:5000/team/app";
@@ -66,22 +66,20 @@ impl World {
 fn a_root_key_of_notarys_is_found_on_the_card_and_signs_for_touchmark() {
     let world = World::with(PivCard::new(Firmware::V5_4, SERIAL));
     let id = root_key_on_the_card(&world.home, &world.notary, &world.pcscd);
-    let touched = world.pcscd.reader().controls().touches_wanted();
-    is_used_by_touchmark(&world, &id);
-    let wanted = world.pcscd.reader().controls().touches_wanted() - touched;
-    assert_eq!(wanted, 2, "a certificate and a root");
+    assert_eq!(is_used_by_touchmark(&world, &id), 2, "a certificate and a root");
 }
 
 /// The key that Yubico's tool brings is notary's too; this one notary brings itself.
 #[test]
 fn a_root_key_that_notary_itself_stores_on_the_card_signs_for_touchmark() {
     let world = World::with(PivCard::new(Firmware::V5_4, SERIAL));
-    let id = root_key_stored_by_notary(&world.home, &world.notary, &world.pcscd);
-    is_used_by_touchmark(&world, &id);
+    let Stored { id, touches } = root_key_stored_by_notary(&world.home, &world.notary, &world.pcscd);
+    assert_eq!(is_used_by_touchmark(&world, &id), 2 * touches, "a certificate and a root");
 }
 
-/// Its owner has set a PIN and a PUK since.
-fn is_used_by_touchmark(world: &World, id: &str) {
+/// How many touches that takes. Its owner has set a PIN and a PUK since.
+fn is_used_by_touchmark(world: &World, id: &str) -> usize {
+    let touched = world.pcscd.reader().controls().touches_wanted();
     world.change("change-pin", DEFAULT_PIN, OWN_PIN);
     world.change("change-puk", DEFAULT_PUK, OWN_PUK);
     world.touchmark("correct horse", &["vault", "init", "--passphrase"]);
@@ -92,6 +90,7 @@ fn is_used_by_touchmark(world: &World, id: &str) {
     assert_eq!(root["id"], id, "{root}");
     world.signs(id);
     world.judge();
+    world.pcscd.reader().controls().touches_wanted() - touched
 }
 
 #[test]
