@@ -94,6 +94,9 @@ impl Door {
             Err(error) => return tracing::debug!(%error, "a peer without credentials was closed"),
         };
         let member = self.register.enter(credentials.uid());
+        if preface::is_here(&stream) {
+            member.has_spoken();
+        }
         let (door, closing, grpc) = (self.clone(), member.closing(), grpc.clone());
         let received = async move { door.receive(stream, credentials, member, grpc).await };
         tokio::spawn(closing.run_until_cancelled_owned(received));
@@ -126,7 +129,10 @@ impl Door {
                 // The server is going down when nobody takes it.
                 drop(grpc.send(Ok(conn)).await);
             }
-            Preface::Secret(handle) => self.prompts.receive(stream, handle, &peer.caller).await,
+            Preface::Secret(handle) => {
+                member.was_heard();
+                self.prompts.receive(stream, handle, &peer.caller).await;
+            }
             Preface::Unknown => (),
         }
     }

@@ -14,7 +14,7 @@ use super::folder::{Opening, prepare};
 
 /// Connections that may wait at the door. In a flood a newcomer waits behind these at most, some milliseconds; with
 /// the kernel's thousands it would be a good part of a second. Whoever finds the queue full waits for it in `connect`.
-const QUEUE: i32 = 256;
+const QUEUE: i32 = 64;
 
 /// Where to listen.
 #[derive(Clone, Debug)]

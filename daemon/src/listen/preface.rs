@@ -1,6 +1,7 @@
 //! What the first 24 bytes of a connection say.
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use crate::secret::Handle;
@@ -37,6 +38,11 @@ impl Preface {
             _ => Self::Unknown,
         }
     }
+}
+
+/// Whether a peer has sent these bytes already. Nothing is read.
+pub(super) fn is_here(stream: &UnixStream) -> bool {
+    rustix::io::ioctl_fionread(stream).is_ok_and(|bytes| bytes >= LEN as u64)
 }
 
 /// Reads exactly 24 bytes, and wipes them: whoever forgot the eight in front may have sent a secret.

@@ -9,10 +9,18 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use requests::{InFlight, Requests, Turn};
+
 use crate::log::Sparingly;
+
+mod requests;
 
 /// Connections that may be on their way out at once.
 const CLOSING: usize = 64;
+/// Newcomers that may have spoken and not be heard yet. Few, so that each is heard soon and none has to go before.
+const UNHEARD: usize = 8;
+/// How long they have a right to that.
+const HEARING: Duration = Duration::from_millis(20);
 
 /// How many connections and requests there may be, and how long a connection may stay that does nothing.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +56,8 @@ pub struct Register {
     entries: Mutex<Entries>,
     /// Those that are told to close and have not yet are among them: each still has its descriptor.
     present: AtomicUsize,
-    left: Notify,
+    /// One has left, or was heard.
+    moved: Notify,
     lines: Sparingly<()>,
 }
 
@@ -69,6 +78,8 @@ pub struct Member {
 #[derive(Debug)]
 struct State {
     uid: u32,
+    /// Has spoken, and was not heard yet.
+    unheard: AtomicBool,
     /// Known to be somebody who may be here.
     admitted: AtomicBool,
     /// Has made a request.
@@ -82,22 +93,6 @@ struct State {
     closed: CancellationToken,
 }
 
-/// A request under way. Its connection is not idle while this lives.
-#[derive(Debug)]
-pub struct InFlight {
-    state: Arc<State>,
-    turn: Turn,
-}
-
-/// Who has to do something before an answer goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The daemon, to have something to say.
-    Ours,
-    /// The peer, to take what there is.
-    Theirs,
-}
-
 impl Register {
     /// An empty one.
     #[must_use]
@@ -106,7 +101,7 @@ impl Register {
             caps,
             entries: Mutex::default(),
             present: AtomicUsize::new(0),
-            left: Notify::new(),
+            moved: Notify::new(),
             lines: Sparingly::default(),
         })
     }
@@ -116,6 +111,7 @@ impl Register {
     pub fn enter(self: &Arc<Self>, uid: u32) -> Member {
         let state = Arc::new(State {
             uid,
+            unheard: AtomicBool::new(false),
             admitted: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
@@ -137,10 +133,12 @@ impl Register {
     }
 
     /// Waits until those that were closed for others have gone, all but a few: so descriptors stay bounded however
-    /// fast newcomers come. For one waiter.
+    /// fast newcomers come; and until those who have spoken were heard, all but a few. For one waiter.
     pub async fn room(&self) {
-        while self.present.load(Ordering::Acquire) >= self.caps.all.saturating_add(CLOSING) {
-            self.left.notified().await;
+        while self.present.load(Ordering::Acquire) >= self.caps.all.saturating_add(CLOSING)
+            || self.entries().unheard() >= UNHEARD
+        {
+            drop(tokio::time::timeout(HEARING, self.moved.notified()).await);
         }
     }
 
@@ -161,11 +159,14 @@ impl Register {
     /// Closes the one that has been silent longest, for lack of something else than places, and waits until one has
     /// gone. For the one waiter of [`Register::room`].
     pub async fn make_room(&self) {
+        let present = self.present.load(Ordering::Acquire);
         {
             let mut entries = self.entries();
             self.close(entries.most_silent(|_| true), &mut entries);
         }
-        self.left.notified().await;
+        while self.present.load(Ordering::Acquire) >= present {
+            self.moved.notified().await;
+        }
     }
 
     /// A request of `state` begins. Over the cap of its uid, the connection with the most requests is closed: whoever
@@ -207,13 +208,18 @@ impl Register {
 }
 
 impl Entries {
+    fn unheard(&self) -> usize {
+        self.members.values().filter(|member| member.is_unheard()).count()
+    }
+
     /// The most dispensable one: first those not known to be allowed, then those who never asked anything, then those
-    /// without a request, then by silence.
+    /// without a request, then by silence. Whoever has spoken and was not heard yet comes last: it would be taken for one
+    /// who never asked.
     fn most_silent(&self, among: impl Fn(&State) -> bool) -> Option<u64> {
         let worth = |member: &State| {
             let admitted = member.admitted.load(Ordering::Relaxed);
             let asked = admitted && member.asked.load(Ordering::Relaxed);
-            (admitted, asked, !member.is_idle(), member.heard())
+            (member.is_unheard(), admitted, asked, !member.is_idle(), member.heard())
         };
         let members = self.members.iter().filter(|(_, member)| among(member));
         members.min_by_key(|(_, member)| worth(member)).map(|(number, _)| *number)
@@ -221,6 +227,10 @@ impl Entries {
 }
 
 impl State {
+    fn is_unheard(&self) -> bool {
+        self.unheard.load(Ordering::Acquire) && self.heard().elapsed() < HEARING
+    }
+
     fn is_idle(&self) -> bool {
         self.requests.load(Ordering::Acquire) == 0
     }
@@ -238,6 +248,18 @@ impl Member {
     /// It belongs to somebody who may be here. All others are the first to go.
     pub fn admit(&self) {
         self.state.admitted.store(true, Ordering::Relaxed);
+    }
+
+    /// Its first words are here.
+    pub fn has_spoken(&self) {
+        self.state.unheard.store(true, Ordering::Release);
+    }
+
+    /// They were heard, and what they ask for has begun.
+    pub fn was_heard(&self) {
+        if self.state.unheard.swap(false, Ordering::AcqRel) {
+            self.register.moved.notify_one();
+        }
     }
 
     /// Waits until it has to be closed.
@@ -258,49 +280,11 @@ impl Member {
     }
 }
 
-/// Tells the register of a connection's requests.
-#[derive(Clone, Debug)]
-pub struct Requests {
-    state: Arc<State>,
-    register: Arc<Register>,
-}
-
-impl Requests {
-    /// A request began; it ends when the answer is dropped.
-    #[must_use]
-    pub fn begin(&self) -> InFlight {
-        self.register.begin(&self.state);
-        InFlight { state: Arc::clone(&self.state), turn: Turn::Ours }
-    }
-}
-
-impl InFlight {
-    /// The answer has come this far. Whose turn it was before is over.
-    pub fn is_now(&mut self, turn: Turn) {
-        match (self.turn, turn) {
-            (Turn::Ours, Turn::Ours) => return,
-            (Turn::Ours, Turn::Theirs) => _ = self.state.untaken.fetch_add(1, Ordering::AcqRel),
-            (Turn::Theirs, Turn::Ours) => _ = self.state.untaken.fetch_sub(1, Ordering::AcqRel),
-            (Turn::Theirs, Turn::Theirs) => (),
-        }
-        self.state.hear();
-        self.turn = turn;
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.is_now(Turn::Ours);
-        self.state.hear();
-        self.state.requests.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 impl Drop for Member {
     fn drop(&mut self) {
         self.register.entries().members.remove(&self.number);
         self.register.present.fetch_sub(1, Ordering::AcqRel);
-        self.register.left.notify_one();
+        self.register.moved.notify_one();
     }
 }
 

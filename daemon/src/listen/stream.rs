@@ -23,9 +23,22 @@ pub struct Conn {
     preface: [u8; PREFACE_LEN],
     given: usize,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// How far the peer's first words have come.
+    first: First,
     info: ConnInfo,
     /// Gives its place back when the connection ends.
-    _member: Member,
+    member: Member,
+}
+
+/// How far a peer's first words have come, behind its preface.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    OnTheWay,
+    /// The server has them, and asks for more when it has read them.
+    Read,
+    /// Its tasks for them are to run before this connection's turn comes again.
+    Begun,
+    Heard,
 }
 
 /// What every request of a connection carries.
@@ -48,7 +61,7 @@ impl Conn {
     ) -> Self {
         let info = ConnInfo { peer, requests: member.requests(), outlet: Arc::default() };
         let closing = Box::pin(member.closing().cancelled_owned());
-        Self { stream, preface, given: 0, closing, info, _member: member }
+        Self { stream, preface, given: 0, closing, first: First::OnTheWay, info, member }
     }
 
     /// Fails once the register wants the connection closed; else arranges to be woken then.
@@ -61,6 +74,22 @@ impl Conn {
 }
 
 impl Conn {
+    /// Tells the register when the first words were heard: the server has read them, and its tasks had their turn.
+    fn hear(&mut self, read: &Poll<io::Result<()>>, cx: &Context<'_>) {
+        self.first = match (self.first, read) {
+            (First::OnTheWay, Poll::Ready(_)) => First::Read,
+            (First::Read, _) => {
+                cx.waker().wake_by_ref();
+                First::Begun
+            }
+            (First::OnTheWay, Poll::Pending) | (First::Begun, _) => {
+                self.member.was_heard();
+                First::Heard
+            }
+            (First::Heard, _) => return,
+        };
+    }
+
     /// Tells the answers whether the socket takes them.
     fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
@@ -94,7 +123,9 @@ impl AsyncRead for Conn {
             self.given += given;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.hear(&read, cx);
+        read
     }
 }
 

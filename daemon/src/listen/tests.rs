@@ -1,6 +1,8 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -119,7 +121,7 @@ fn few_can_stand_before_a_newcomer() {
     })
     .take(1000)
     .collect();
-    assert_eq!(waiting.len(), 257, "the queue and one more, as the kernel counts");
+    assert_eq!(waiting.len(), 65, "the queue and one more, as the kernel counts");
 }
 
 #[test]
@@ -227,12 +229,71 @@ async fn a_full_house_closes_the_silent_and_takes_the_newcomer() {
     for _ in 0..4 {
         let mut client = UnixStream::connect(&path).await.unwrap();
         client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        conns.push(from_door.recv().await.unwrap().unwrap());
+        let mut conn = from_door.recv().await.unwrap().unwrap();
+        conn.read_exact(&mut [0; 24]).await.unwrap();
+        assert!(conn.read(&mut [0]).now_or_never().is_none(), "it was heard, and has no more to say");
+        conns.push(conn);
         clients.push(client);
     }
-    let mut preface = [0; 24];
-    assert!(conns[0].read_exact(&mut preface).await.is_err(), "the first one is closed");
+    assert!(conns[0].read(&mut [0]).await.is_err(), "the first one is closed");
     for conn in &mut conns[1..] {
-        conn.read_exact(&mut preface).await.unwrap();
+        assert!(conn.read(&mut [0]).now_or_never().is_none());
     }
+}
+
+/// A connection whose peer has said this behind its preface, in a house that lets nobody in until somebody was heard.
+async fn spoken(rest: &[u8]) -> (Arc<Register>, Vec<Member>, Conn, UnixStream) {
+    let register = Register::new(Caps::default());
+    let mut waiting = Vec::new();
+    while is_open(&register) {
+        let member = register.enter(1);
+        member.has_spoken();
+        waiting.push(member);
+    }
+    let (mut client, server) = UnixStream::pair().unwrap();
+    if !rest.is_empty() {
+        client.write_all(rest).await.unwrap();
+        server.readable().await.unwrap(); // or the first read would find nothing
+    }
+    let peer = Arc::new(Everybody.peer(1, 1));
+    let mut conn = Conn::new(server, *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", peer, waiting.pop().unwrap());
+    conn.read_exact(&mut [0; 24]).await.unwrap();
+    assert!(!is_open(&register));
+    (register, waiting, conn, client)
+}
+
+struct Woken(AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn is_open(register: &Register) -> bool {
+    register.room().now_or_never().is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_is_heard_when_it_was_read_and_its_requests_had_their_turn() {
+    let (register, _waiting, mut conn, _client) = spoken(b"a request").await;
+    assert_eq!(conn.read(&mut [0; 64]).await.unwrap(), 9);
+    assert!(!is_open(&register), "it was not understood yet");
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = std::task::Waker::from(Arc::clone(&woken));
+    let mut buffer = [0; 64];
+    let mut more = Box::pin(conn.read(&mut buffer));
+    assert!(more.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    drop(more);
+    assert!(!is_open(&register), "its requests have not begun");
+    assert!(woken.0.load(Ordering::Relaxed), "its turn comes again");
+    assert!(conn.read(&mut [0; 64]).now_or_never().is_none());
+    assert!(is_open(&register));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_says_no_more_than_the_preface_was_heard() {
+    let (register, _waiting, mut conn, _client) = spoken(b"").await;
+    assert!(conn.read(&mut [0; 64]).now_or_never().is_none());
+    assert!(is_open(&register));
 }

@@ -137,3 +137,32 @@ async fn newcomers_wait_for_those_who_are_told_to_go() {
     drop(going.pop());
     room.await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_spoken_and_was_not_heard_stays_before_those_who_have_asked() {
+    let register = Register::new(caps());
+    let asked = [(); 2].map(|()| enter(&register, 1));
+    for member in &asked {
+        drop(member.requests().begin());
+    }
+    let newcomer = enter(&register, 1);
+    newcomer.has_spoken();
+    let _next = enter(&register, 1);
+    assert!(asked.iter().all(is_closed) && !is_closed(&newcomer));
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_have_spoken_and_are_not_heard_and_none_of_them_for_long() {
+    use futures_util::FutureExt as _;
+    let register = Register::new(Caps::default());
+    let is_open = || register.room().now_or_never().is_some();
+    let members: Vec<_> = (0..UNHEARD).map(|_| register.enter(1)).collect();
+    members.iter().for_each(Member::has_spoken);
+    assert!(!is_open());
+    members[0].was_heard();
+    assert!(is_open());
+    members[0].has_spoken();
+    assert!(!is_open());
+    tokio::time::advance(HEARING).await;
+    assert!(is_open(), "whatever keeps them from being heard keeps nobody out");
+}
