@@ -67,7 +67,7 @@ fn a_yubikey_that_is_not_there_is_asked_for_by_its_number_and_the_work_goes_on_w
     let mut terminal = Terminal::start(&stage.touchmark(&init));
     terminal.wait_for(&format!("Insert YubiKey {SERIAL}."));
     stage.pcscd.reader().put_back();
-    terminal.wait_for(&format!("PIN of YubiKey {SERIAL}"));
+    terminal.wait_for(&format!("PIN of YubiKey {SERIAL}, 3 tries left: "));
     terminal.type_line(PIN);
     let fingers = stage.fingers(2);
     let (code, shown) = terminal.end();
