@@ -282,6 +282,9 @@ impl PivCard {
 
     /// Obeys one command: the answer with its status word at the end.
     pub fn apdu(&mut self, command: &[u8]) -> Vec<u8> {
+        if self.session.pin != Pin::Missing && self.controls.was_between(command) {
+            self.log_out();
+        }
         let answer = match self.controls.meet(command) {
             Some(forced) => Err(forced),
             None => Command::parse(command).and_then(|command| self.receive(command)),

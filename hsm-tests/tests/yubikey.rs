@@ -16,6 +16,10 @@ use hsm_tests::softhsm::{PIN, SO_PIN};
 
 const SERIAL: u32 = 12_345_678;
 const SPARE: u32 = 12_345_679;
+/// GET DATA: what is behind the PIN is read with it.
+const READ: u8 = 0xcb;
+/// GENERAL AUTHENTICATE: the use of a key.
+const USE: u8 = 0x87;
 
 /// A daemon that knows two YubiKeys, and whoever is in the readers.
 struct World {
@@ -109,4 +113,25 @@ fn it_opens_the_vault_and_so_does_a_spare_one_when_it_is_gone() {
     spare.forget();
     world.with_pin(&["unlock"]).ok();
     assert_eq!(spare.pins_sent(), 1);
+}
+
+/// Another program uses the card after the PIN and before what the PIN was for.
+#[test]
+fn a_login_that_ends_too_early_costs_one_more_question() {
+    let world = World::new();
+    let twice = |args: &[&str]| {
+        world.card().forget();
+        world.card().come_between(READ);
+        let asked_twice = world.touchmark(args).arg("--pin-stdin").stdin(format!("{PIN}\n{PIN}\n"));
+        asked_twice.ok();
+        assert_eq!(world.card().pins_sent(), 2, "{args:?}");
+    };
+    twice(&["vault", "init", "--token", "5c"]);
+    world.touchmark(&["lock"]).ok();
+    twice(&["key", "create", "root", "--token", "5c", "--label", "team root"]);
+    world.touchmark(&["lock"]).ok();
+    world.card().forget();
+    world.card().come_between(USE);
+    world.touchmark(&["unlock", "5c", "--pin-stdin"]).stdin(format!("{PIN}\n{PIN}\n")).ok();
+    assert_eq!(world.card().pins_sent(), 2);
 }

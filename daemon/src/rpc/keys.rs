@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt as _;
 use tonic::{Request, Response, Status};
 use touchmark_proto::convert::{self, FieldError};
 use touchmark_proto::reason::{Reason, Refusal};
@@ -10,11 +11,11 @@ use touchmark_proto::v1::key_event::Event as Out;
 use touchmark_proto::v1::root_certificate_event::Event as CertificateOut;
 use touchmark_tuf::{DelegationName, Gun, KeyId};
 
+use super::Service;
 use super::call::Call;
 use super::desk::{Desk, Events, Failure, Question, stream};
 use super::signer::desk_gone;
 use super::view::{certificate_message, key_message};
-use super::{Service, of_token};
 use crate::app::App;
 use crate::audit::Event;
 use crate::policy::{Action, Caller, Decision, Need};
@@ -22,7 +23,7 @@ use crate::sign::certificate;
 use crate::store::keys::{KeyRecord, Origin, Place};
 use crate::store::{StoreError, Tx};
 use crate::token::{KeyPolicy, PinPolicy, TokenKind, TouchPolicy};
-use crate::unlock::{blocking, place_words};
+use crate::unlock::{UnlockError, blocking, place_words};
 use crate::vault::{Binding, KeyRole, SecretBuf, VaultError, Wanted, key_file_needs_passphrase, take_plain};
 
 #[tonic::async_trait]
@@ -151,9 +152,9 @@ impl App {
         self.wants_ready(name)?;
         let decision = self.policy().may(&desk.call().caller, Action::Keys);
         self.confirm(decision, Some(name), desk, &intent).await?;
-        self.login(name, desk, &intent).await?;
-        let made =
-            slot.handle.generate_root_with(label, policy).await.map_err(|error| of_token(name, error))?;
+        let refuse = |error| UnlockError::Token { name: name.clone(), error };
+        let make = || slot.handle.generate_root_with(label, policy).map_err(refuse);
+        let made = self.logged_in(name, desk, &intent, make).await?;
         Ok(self.keep_token_key(name, made, Origin::Generated, desk.call().caller.uid).await?)
     }
 
@@ -221,12 +222,14 @@ impl App {
         let slot = Arc::clone(self.token(token)?);
         let policy = key_policy(&slot.entry.kind, &request.pin_policy, &request.touch_policy)?;
         self.wants_ready(token)?;
-        self.login(token, desk, &format!("put a root key onto token {token}")).await?;
+        let intent = format!("put a root key onto token {token}");
+        self.login(token, desk, &intent).await?;
         let memory = Arc::clone(self.vault().memory());
         let plain = blocking(move || Ok(take_plain(&memory, &file, passphrase.as_ref())?)).await?;
         let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
-        let made = slot.handle.import_with(label, &plain.scalar, &plain.public, policy).await;
-        let made = made.map_err(|error| of_token(token, error))?;
+        let refuse = |error| UnlockError::Token { name: token.to_owned(), error };
+        let put = || slot.handle.import_with(label, &plain.scalar, &plain.public, policy).map_err(refuse);
+        let made = self.logged_in(token, desk, &intent, put).await?;
         Ok(self.keep_token_key(token, made, Origin::Imported, desk.call().caller.uid).await?)
     }
 

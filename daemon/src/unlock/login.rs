@@ -60,6 +60,25 @@ impl App {
         self.login_person(slot, desk, intent).await
     }
 
+    /// Does what the token's private keys are needed for. Another program may end the login before that: one more
+    /// question, one more try.
+    pub(crate) async fn logged_in<T, W: Future<Output = Result<T, UnlockError>>>(
+        self: &Arc<Self>,
+        name: &str,
+        desk: &Desk,
+        intent: &str,
+        work: impl Fn() -> W,
+    ) -> Result<T, UnlockError> {
+        self.login(name, desk, intent).await?;
+        match work().await {
+            Err(UnlockError::Token { error: TokenError::NotLoggedIn, .. }) => {
+                self.login(name, desk, intent).await?;
+                work().await
+            }
+            done => done,
+        }
+    }
+
     /// Proves that a person is there, where the policy wants one. A configured PIN proves nothing.
     pub(crate) async fn confirm(
         self: &Arc<Self>,

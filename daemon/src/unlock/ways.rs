@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use touchmark_proto::v1::SecretKind;
 use touchmark_proto::v1::Working;
 use touchmark_proto::v1::waiting::State;
@@ -54,8 +55,8 @@ impl App {
             desk.tell(State::Working(Working { what: "opening the vault".to_owned() }));
             return open_vault(self, record.way, answer).await.map_err(passphrase_error);
         };
-        self.login(&token.name, desk, INTENT).await?;
-        self.open_by_token(token, &record.way, desk, INTENT).await
+        let open = || self.open_by_token(token, &record.way, desk, INTENT);
+        self.logged_in(&token.name, desk, INTENT, open).await
     }
 
     /// `intent`: what for, in words, for who has to touch the token.
@@ -208,7 +209,10 @@ impl App {
         let key = slot.handle.keys().await.map_err(refuse)?.into_iter().find_map(opens);
         let (key, method) = match key {
             Some(found) => found,
-            None => slot.handle.generate_unwrap().await.map_err(refuse)?,
+            None => {
+                let make = || slot.handle.generate_unwrap().map_err(refuse);
+                self.logged_in(name, desk, intent, make).await?
+            }
         };
         let (app, public) = (Arc::clone(self), key.public.clone());
         let way = blocking(move || {
@@ -224,8 +228,8 @@ impl App {
         .await?;
         let token =
             WayToken { name: name.to_owned(), serial: serial(&slot.handle.state()), key: key.key_ref() };
-        let proof = self.open_by_token(&token, &way, desk, intent).await;
-        proof.map_err(|error| match error {
+        let open = || self.open_by_token(&token, &way, desk, intent);
+        self.logged_in(name, desk, intent, open).await.map_err(|error| match error {
             UnlockError::Vault(VaultError::Wrong) => UnlockError::NotWrapped(name.to_owned()),
             other => other,
         })?;

@@ -52,6 +52,7 @@ struct State {
     failures: Vec<Failure>,
     answers_left: Option<usize>,
     loses_pin: bool,
+    others: Vec<u8>,
     malformed: Option<Malformed>,
     touch: Touch,
     patience: Duration,
@@ -80,6 +81,7 @@ impl Default for State {
             failures: Vec::new(),
             answers_left: None,
             loses_pin: false,
+            others: Vec::new(),
             malformed: None,
             touch: Touch::default(),
             patience: FIFTEEN_SECONDS,
@@ -112,6 +114,12 @@ impl Controls {
     /// The card is pulled out when it has looked at the next PIN, and before it has said what it thinks of it.
     pub fn pull_after_pin(&self) {
         self.state().loses_pin = true;
+    }
+
+    /// Another program selects the PIV application right before the next command with this INS of whoever is logged in, and
+    /// that ends the login.
+    pub fn come_between(&self, ins: u8) {
+        self.state().others.push(ins);
     }
 
     /// From now on it gives malformed answers, or sound ones again.
@@ -227,6 +235,14 @@ impl Controls {
             drop(self.wait(state, delay, |_| true)); // until then, or until it is pulled out
         }
         forced
+    }
+
+    /// Whether another program has just selected the application.
+    pub(super) fn was_between(&self, command: &[u8]) -> bool {
+        let mut state = self.state();
+        let before = state.others.len();
+        state.others.retain(|ins| command.get(1) != Some(ins));
+        state.others.len() < before
     }
 
     /// What becomes of an answer.

@@ -27,6 +27,8 @@ const OFTEN: Duration = Duration::from_millis(100);
 /// The instructions that are counted.
 const VERIFY: u8 = 0x20;
 const SELECT: u8 = 0xa4;
+/// GET DATA: certificates, and what is behind the PIN.
+const READ: u8 = 0xcb;
 /// GENERAL AUTHENTICATE: the use of a key.
 const USE: u8 = 0x87;
 
@@ -125,8 +127,17 @@ fn token(
     helper: HelperProgram,
     limits: Limits,
 ) -> TokenHandle {
-    let kind = TokenKind::Yubikey { serial: SERIAL };
-    let config = TokenConfig { name: "5c".to_owned(), kind, env };
+    yubikey(SERIAL, env, locked, helper, limits)
+}
+
+fn yubikey(
+    serial: u32,
+    env: BTreeMap<String, String>,
+    locked: &Arc<Locked>,
+    helper: HelperProgram,
+    limits: Limits,
+) -> TokenHandle {
+    let config = TokenConfig { name: "5c".to_owned(), kind: TokenKind::Yubikey { serial }, env };
     TokenHandle::start(config, Arc::clone(locked), helper, limits)
 }
 

@@ -1,6 +1,5 @@
 //! Making, taking and removing keys, and the management key that the card wants to see for that.
 
-use pcsc::{Disposition, Protocols, Scope, ShareMode};
 use touchmark_tuf::PublicKey;
 use yubikey::certificate::Certificate;
 use yubikey::piv::{AlgorithmId, ManagementSlotId, Origin, SlotId, generate, import_ecc_key, metadata};
@@ -9,6 +8,7 @@ use yubikey::{Error, MgmKey, Version, YubiKey};
 use super::fault::{is_lost, of_service, refused};
 use super::login::Login;
 use super::slot::{Content, Slot, card_policy};
+use super::talk::{ask, talk};
 use super::{PivToken, certificate};
 use crate::token::quiet::Quiet;
 use crate::token::trial::Trial;
@@ -151,15 +151,24 @@ impl PivToken {
     /// Shows the card its management key: the one that it keeps behind the PIN, or the one that every card has at first.
     pub(super) fn authenticate(&mut self) -> Result<(), TokenError> {
         self.wants_login()?;
-        let _quiet = Quiet::start();
+        let quiet = Quiet::start();
         let shown = show_management_key(self.card()?);
-        shown.map_err(|error| match error {
+        drop(quiet);
+        let Err(error) = shown else { return Ok(()) };
+        // Whoever else uses the card may have ended the login since, and what is behind the PIN is not shown then.
+        if is_lost(&error) {
+            self.reopen()?;
+        } else if !self.look() {
+            return Err(TokenError::NotPresent);
+        }
+        self.wants_login()?;
+        Err(match error {
             Error::AuthenticationError => TokenError::NotSupported {
                 what:
                     "change its keys: its management key is not kept behind its PIN, and is not the factory's"
                         .to_owned(),
             },
-            error => self.gone("take its management key", error),
+            error => refused("take its management key", error),
         })
     }
 
@@ -173,8 +182,11 @@ impl PivToken {
 }
 
 fn show_management_key(card: &mut YubiKey) -> yubikey::Result<()> {
-    let told = metadata(card, SlotId::Management(ManagementSlotId::Management));
-    let is_default = told.ok().and_then(|told| told.default);
+    let is_default = match metadata(card, SlotId::Management(ManagementSlotId::Management)) {
+        Ok(told) => told.default,
+        Err(error) if is_lost(&error) => return Err(error),
+        Err(_) => None,
+    };
     let key = match is_default {
         // What is kept behind the PIN was to become the key, and has not.
         Some(true) => MgmKey::get_default(card)?,
@@ -188,22 +200,15 @@ fn show_management_key(card: &mut YubiKey) -> yubikey::Result<()> {
     card.authenticate(&key)
 }
 
-/// Removes the key in a slot (Yubico's MOVE KEY to nowhere, firmware 5.7). The crate has no word for it, so it goes
-/// through a connection of its own; what the management key allows holds for the card.
+/// Removes the key in a slot (Yubico's MOVE KEY to nowhere, firmware 5.7).
 fn remove(reader: &str, slot: Slot) -> Result<(), TokenError> {
     const CALL: &str = "remove a key";
-    let failed = |code: String| TokenError::Failed { call: CALL.to_owned(), code };
-    let service = |error| of_service(CALL, error);
-    let reader = std::ffi::CString::new(reader).map_err(|error| failed(error.to_string()))?;
-    let context = pcsc::Context::establish(Scope::System).map_err(service)?;
-    let card = context.connect(&reader, ShareMode::Shared, Protocols::T1).map_err(service)?;
-    let mut buffer = [0; 16];
-    let answer = card.transmit(&[0x00, 0xf6, 0xff, slot.byte()], &mut buffer).map(<[u8]>::to_vec);
-    drop(card.disconnect(Disposition::LeaveCard));
-    match answer.map_err(service)?.as_slice() {
-        [0x90, 0x00] => Ok(()),
-        [0x6d, 0x00] => Err(TokenError::NotSupported { what: "remove a key".to_owned() }),
-        [high, low] => Err(failed(format!("status {high:02x}{low:02x}"))),
-        _ => Err(failed("an answer without a status".to_owned())),
+    let answer = talk(reader, |card| ask(card, &[0x00, 0xf6, 0xff, slot.byte()]));
+    match answer.map_err(|error| of_service(CALL, error))? {
+        (_, [0x90, 0x00]) => Ok(()),
+        (_, [0x6d, 0x00]) => Err(TokenError::NotSupported { what: CALL.to_owned() }),
+        (_, [high, low]) => {
+            Err(TokenError::Failed { call: CALL.to_owned(), code: format!("status {high:02x}{low:02x}") })
+        }
     }
 }

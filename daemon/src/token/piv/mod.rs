@@ -13,6 +13,7 @@ mod make;
 mod readers;
 mod ready;
 mod slot;
+mod talk;
 mod work;
 
 use std::cell::RefCell;

@@ -1,7 +1,8 @@
 //! Finding one YubiKey among the readers of this machine.
 //!
-//! Opening a card selects its PIV application, and that ends the login of whoever uses it. So each card that is not
-//! ours is opened once, and then left alone for as long as it stays where it is.
+//! Opening a card selects its PIV application, and that ends the login of whoever uses it: perhaps our neighbour, who
+//! keeps another YubiKey of the same daemon. So a card is asked who it is before it is opened, and each that is not ours
+//! is asked once, and then left alone for as long as it stays where it is.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use yubikey::YubiKey;
 use yubikey::reader::Context;
 
 use super::fault::{of_service, refused};
+use super::talk;
 use crate::token::TokenError;
 
 const LOOK: &str = "look for YubiKeys";
@@ -62,6 +64,10 @@ impl Readers {
         for reader in context.iter().map_err(|error| refused(LOOK, error))? {
             let Some(card) = inserted.iter().find(|card| card.reader == reader.name()) else { continue };
             if self.others.iter().any(|(other, _)| other == card) {
+                continue;
+            }
+            if let Some(other) = talk::serial(&card.reader).filter(|found| *found != serial) {
+                self.others.insert((card.clone(), Some(other)));
                 continue;
             }
             match reader.open() {

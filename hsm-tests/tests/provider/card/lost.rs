@@ -10,7 +10,7 @@ use hsm_tests::soak;
 use touchmark_tuf::Sha256Digest;
 use touchmarkd::token::{HelperProgram, KeyPolicy, Limits, Presence, TokenError, TouchPolicy};
 
-use super::{At, OFTEN, PATIENCE, SELECT, says, token};
+use super::{At, OFTEN, PATIENCE, READ, SELECT, says, token, yubikey};
 use crate::bench::{locked, until};
 use crate::yubikey::{SERIAL, card};
 
@@ -99,6 +99,37 @@ async fn what_another_program_does_to_the_card_costs_a_login_and_no_try() {
     // It selects the application, and resets the card when it goes.
     at.pcscd.cli("yubico-piv-tool").args(["-r", NOBODYS, "-a", "status"]).ok();
     at.recovers(&key, Instant::now()).await;
+}
+
+/// What is behind the PIN is not shown then, and that is not taken for a management key that is not there.
+#[tokio::test]
+async fn a_login_that_ends_before_a_key_is_made_is_said_to_have_ended() {
+    let at = At::present().await;
+    for _ in 0..2 {
+        at.login().await.unwrap();
+        at.controls().come_between(READ);
+        assert_eq!(at.token.generate_root("root").await.unwrap_err(), TokenError::NotLoggedIn);
+        assert!(!at.token.state().logged_in);
+    }
+    at.login().await.unwrap();
+    let key = at.token.generate_root("root").await.unwrap();
+    at.signs(&key).await;
+    assert_eq!(at.controls().pins_refused(), 0);
+}
+
+/// The daemon has a helper for each of its YubiKeys, and each looks at every card.
+#[tokio::test]
+async fn who_looks_for_another_yubikey_ends_no_login() {
+    let (at, key) = At::with_key().await;
+    at.controls().forget();
+    for serial in 1..=3 {
+        let helper = HelperProgram::touchmarkd(shipped("touchmarkd"));
+        let neighbour =
+            yubikey(SERIAL + serial, at.pcscd.environment(), &at.locked, helper, Limits::default());
+        until(&neighbour, PATIENCE, |state| state.presence == Presence::Absent).await;
+    }
+    at.signs(&key).await;
+    assert_eq!((at.controls().pins_sent(), at.controls().count(SELECT)), (0, 0));
 }
 
 #[test]
