@@ -156,7 +156,8 @@ fn mappings(pid: u32) -> Vec<Mapping> {
             let number = || rest.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0);
             match field {
                 "VmFlags" => last.flags = rest.trim().to_owned(),
-                "Private_Dirty" | "Anonymous" => last.written += number(),
+                // Not "Private_Dirty": a program's file that was written a moment ago has dirty pages in the kernel's cache.
+                "Anonymous" => last.written = number(),
                 _ => {}
             }
         } else if let Some((low, high)) = head.split_once('-') {

@@ -10,6 +10,9 @@ use p256::ecdsa::{Signature, SigningKey};
 use sha2::Digest as _;
 use touchmarkd::vault::{Locked, MemoryKind, SecretBuf};
 
+use crate::cli::{Cli, tool};
+use crate::place::Place;
+
 use super::matcher::find;
 use super::needles::{Needles, Signed};
 use super::{nonce, process, tree};
@@ -144,6 +147,23 @@ fn scan_of_something_else_finds_nothing() {
     let findings = process(child.pid(), &Needles::for_key(&KEY, &[[7; 32]]).secret("PIN", PIN));
     findings.assert_clean("without a secret");
     assert!(findings.protected.is_empty() && findings.bytes > 100_000, "{findings:?}");
+}
+
+/// The kernel has not written it to the disk yet, and calls its pages dirty.
+#[test]
+fn a_program_that_was_written_a_moment_ago_has_written_nothing() {
+    let place = Place::new();
+    let (cat, copy) = (tool("cat"), place.join("cat"));
+    Cli::new(tool("cp")).arg(&cat).arg(&copy).ok(); // by a child: it could not be run where a thread is writing it
+    let file = std::fs::read(&cat).unwrap();
+    let code = &file[file.len() / 3..][..32];
+    let mut child = Command::new(&copy).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let findings = process(child.id(), &Needles::default().secret("its own code", code));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    findings.assert_clean("a new file");
 }
 
 #[test]
