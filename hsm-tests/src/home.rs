@@ -1,6 +1,9 @@
 //! A person on this machine: a home folder with Docker's settings, and the commands that this person types.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::cli::{Cli, shipped, tool};
 use crate::notary::Notary;
@@ -8,6 +11,9 @@ use crate::place::Place;
 
 /// The passphrase of every key that Docker or `notary` makes here.
 pub const PASSPHRASE: &str = "a passphrase of the tests";
+
+/// How long the daemon may take to see what became of a token.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A home folder of its own. Docker, `notary` and `touchmark` run with it share `.docker` and what is in it.
 #[derive(Debug)]
@@ -86,6 +92,22 @@ impl Home {
     #[must_use]
     pub fn touchmark(&self) -> Cli {
         self.cli(&shipped("touchmark")).env("NO_COLOR", "1")
+    }
+
+    /// A token of the daemon, once it is in this state: `present`, `absent`, `mismatch`, `failed`.
+    ///
+    /// # Panics
+    /// When it is not within half a minute.
+    #[expect(clippy::must_use_candidate, reason = "waiting is enough for most")]
+    pub fn token_that_is(&self, name: &str, presence: &str) -> Value {
+        let since = Instant::now();
+        loop {
+            let shown = self.touchmark().args(["--format", "json", "token", "info", name]).ok().json();
+            if shown["token"]["presence"] == presence {
+                return shown["token"].clone();
+            }
+            assert!(since.elapsed() < PATIENCE, "token {name} is not {presence}: {shown}");
+        }
     }
 
     /// A Docker CLI, content trust off. See [`Docker::all`].

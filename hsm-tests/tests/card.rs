@@ -12,8 +12,6 @@ mod import;
 #[path = "card/init.rs"]
 mod init;
 
-use std::time::{Duration, Instant};
-
 use hsm_tests::cli::Cli;
 use hsm_tests::daemon::Daemon;
 use hsm_tests::home::Home;
@@ -62,20 +60,9 @@ impl World {
         self.pcscd.reader().controls()
     }
 
-    fn token(&self) -> Value {
-        self.touchmark(&["token", "info", "5c"]).ok().json()["token"].clone()
-    }
-
     /// The token, once it is in this state.
     fn token_that_is(&self, presence: &str) -> Value {
-        let since = Instant::now();
-        loop {
-            let token = self.token();
-            if token["presence"] == presence {
-                return token;
-            }
-            assert!(since.elapsed() < Duration::from_secs(30), "not {presence}: {token}");
-        }
+        self.home.token_that_is("5c", presence)
     }
 
     /// What still is the factory's.

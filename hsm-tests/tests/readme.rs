@@ -206,10 +206,8 @@ fn the_rehearsal_of_the_guide_does_what_the_guide_says() {
     let token = configuration(&stage.readme, &hsm).replace("\"root\"", "\"test\"");
     stage.configure("touchmarkd.toml", &token.replace("\"touchmark\"", "\"test\""));
     let daemon = stage.daemon(&BTreeMap::new());
-    let token = || stage.home.touchmark().args(["token", "info", "test", "--format", "json"]).ok().json();
-    let present =
-        std::iter::repeat_with(token).find(|shown| shown["token"]["presence"] == "present").unwrap();
-    let pin = format!("(serial {}): ", present["token"]["serial"].as_str().unwrap());
+    let token = stage.home.token_that_is("test", "present");
+    let pin = format!("(serial {}): ", token["serial"].as_str().unwrap());
     let answers = [(pin.as_str(), PIN), ("[yes/no] ", "yes")];
     let (code, output) = Terminal::start(&stage.shell(&commands)).answer(&answers);
     assert_eq!(code, Some(0), "{output}\n{}", daemon.log());

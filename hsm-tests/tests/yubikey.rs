@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::time::{Duration, Instant};
-
 use hsm_tests::ca::Ca;
 use hsm_tests::cli::Cli;
 use hsm_tests::daemon::Daemon;
@@ -50,18 +48,6 @@ impl World {
     fn card(&self) -> Controls {
         self.pcscd.reader().controls()
     }
-
-    fn until_token_is(&self, name: &str, wanted: &str) {
-        let since = Instant::now();
-        loop {
-            let shown = self.touchmark(&["token", "ls"]).ok().json();
-            let tokens = shown["tokens"].as_array().unwrap();
-            if tokens.iter().any(|token| token["name"] == name && token["presence"] == wanted) {
-                return;
-            }
-            assert!(since.elapsed() < Duration::from_secs(30), "{name} is not {wanted}: {shown}");
-        }
-    }
 }
 
 #[test]
@@ -99,7 +85,7 @@ fn it_opens_the_vault_and_so_does_a_spare_one_when_it_is_gone() {
     let world = World::new();
     world.with_pin(&["vault", "init", "--token", "5c"]).ok();
     world.pcscd.readers()[1].insert(PivCard::new(Firmware::V5_4, SPARE).set_up(PIN, SO_PIN));
-    world.until_token_is("spare", "present");
+    world.home.token_that_is("spare", "present");
     world.with_pin(&["vault", "token", "add", "spare"]).ok();
 
     world.touchmark(&["lock"]).ok();

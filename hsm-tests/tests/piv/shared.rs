@@ -31,6 +31,8 @@ impl World {
         for (name, value) in pcscd.environment() {
             home.set(&name, &value);
         }
+        // The first look selects the application, and ends what somebody else is doing there.
+        home.token_that_is("5c", "present");
         Self { notary, home, _daemon: daemon, pcscd }
     }
 

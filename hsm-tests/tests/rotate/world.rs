@@ -1,7 +1,6 @@
 //! A daemon with two tokens, a Notary, a registry and a person who has signed one tag.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use hsm_tests::ca::Ca;
 use hsm_tests::cli::{Cli, Ran};
@@ -124,19 +123,6 @@ impl World {
             ..Request::get(&url)
         };
         request.send().unwrap()
-    }
-
-    /// Waits until the daemon has seen what became of the first token: `present`, `absent`.
-    pub(crate) fn until_first_is(&self, wanted: &str) {
-        let since = Instant::now();
-        loop {
-            let shown = self.touchmark(&["token", "ls"]).ok().json();
-            let all = shown["tokens"].as_array().unwrap();
-            if all.iter().any(|token| token["name"] == "first" && token["presence"] == wanted) {
-                return;
-            }
-            assert!(since.elapsed() < Duration::from_secs(30), "not {wanted}: {shown}");
-        }
     }
 
     /// A way to the trust server that cuts each upload of trust data off. Requests for keys pass.

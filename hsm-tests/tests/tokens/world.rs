@@ -109,14 +109,7 @@ impl World {
 
     /// Waits until the daemon has seen what became of the token: `present`, `absent`, `mismatch`, `failed`.
     pub(crate) fn until_token_is(&self, wanted: &str) {
-        let since = Instant::now();
-        loop {
-            let shown = self.touchmark(&["token", "ls"]).ok().json();
-            if shown["tokens"][0]["presence"] == wanted {
-                return;
-            }
-            assert!(since.elapsed() < Duration::from_secs(30), "not {wanted}: {shown}");
-        }
+        self.home.token_that_is("root", wanted);
     }
 
     /// The daemon's children: those that run, and those that have ended and that nobody has waited for.
