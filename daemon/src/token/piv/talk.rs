@@ -31,8 +31,8 @@ pub(super) fn ask(card: &Card, command: &[u8]) -> Result<(Vec<u8>, [u8; 2]), Err
     Ok((data.to_vec(), *status))
 }
 
-/// The serial number of a YubiKey whose PIV application somebody is using or nobody is: it is selected only where it is
-/// not, so that nobody's login ends. `None`: it does not say it in this way, or is no YubiKey.
+/// The serial number of a YubiKey. Its PIV application is selected only where nobody has selected it, so that no login
+/// ends. `None`: its firmware does not tell it in this way, or it is no YubiKey.
 pub(super) fn serial(reader: &str) -> Option<u32> {
     let serial = |card: &Card| {
         let (data, status) = ask(card, &GET_SERIAL)?;
