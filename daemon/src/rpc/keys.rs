@@ -154,7 +154,7 @@ impl App {
         self.confirm(decision, Some(name), desk, &intent).await?;
         let refuse = |error| UnlockError::Token { name: name.clone(), error };
         let make = || slot.handle.generate_root_with(label, policy).map_err(refuse);
-        let made = self.logged_in(name, desk, &intent, make).await?;
+        let made = self.with_login(name, desk, &intent, make).await?;
         Ok(self.keep_token_key(name, made, Origin::Generated, desk.call().caller.uid).await?)
     }
 
@@ -229,7 +229,7 @@ impl App {
         let label = if request.label.is_empty() { "touchmark root" } else { &request.label };
         let refuse = |error| UnlockError::Token { name: token.to_owned(), error };
         let put = || slot.handle.import_with(label, &plain.scalar, &plain.public, policy).map_err(refuse);
-        let made = self.logged_in(token, desk, &intent, put).await?;
+        let made = self.with_login(token, desk, &intent, put).await?;
         Ok(self.keep_token_key(token, made, Origin::Imported, desk.call().caller.uid).await?)
     }
 

@@ -62,7 +62,7 @@ impl App {
 
     /// Does what the token's private keys are needed for. Another program may end the login before that: one more
     /// question, one more try.
-    pub(crate) async fn logged_in<T, W: Future<Output = Result<T, UnlockError>>>(
+    pub(crate) async fn with_login<T, W: Future<Output = Result<T, UnlockError>>>(
         self: &Arc<Self>,
         name: &str,
         desk: &Desk,

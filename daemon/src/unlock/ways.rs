@@ -56,7 +56,7 @@ impl App {
             return open_vault(self, record.way, answer).await.map_err(passphrase_error);
         };
         let open = || self.open_by_token(token, &record.way, desk, INTENT);
-        self.logged_in(&token.name, desk, INTENT, open).await
+        self.with_login(&token.name, desk, INTENT, open).await
     }
 
     /// `intent`: what for, in words, for who has to touch the token.
@@ -211,7 +211,7 @@ impl App {
             Some(found) => found,
             None => {
                 let make = || slot.handle.generate_unwrap().map_err(refuse);
-                self.logged_in(name, desk, intent, make).await?
+                self.with_login(name, desk, intent, make).await?
             }
         };
         let (app, public) = (Arc::clone(self), key.public.clone());
@@ -229,7 +229,7 @@ impl App {
         let token =
             WayToken { name: name.to_owned(), serial: serial(&slot.handle.state()), key: key.key_ref() };
         let open = || self.open_by_token(&token, &way, desk, intent);
-        self.logged_in(name, desk, intent, open).await.map_err(|error| match error {
+        self.with_login(name, desk, intent, open).await.map_err(|error| match error {
             UnlockError::Vault(VaultError::Wrong) => UnlockError::NotWrapped(name.to_owned()),
             other => other,
         })?;

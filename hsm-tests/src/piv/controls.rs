@@ -52,7 +52,7 @@ struct State {
     failures: Vec<Failure>,
     answers_left: Option<usize>,
     loses_pin: bool,
-    others: Vec<u8>,
+    between: Vec<u8>,
     malformed: Option<Malformed>,
     touch: Touch,
     patience: Duration,
@@ -81,7 +81,7 @@ impl Default for State {
             failures: Vec::new(),
             answers_left: None,
             loses_pin: false,
-            others: Vec::new(),
+            between: Vec::new(),
             malformed: None,
             touch: Touch::default(),
             patience: FIFTEEN_SECONDS,
@@ -119,7 +119,7 @@ impl Controls {
     /// Another program selects the PIV application right before the next command with this INS of whoever is logged in, and
     /// that ends the login.
     pub fn come_between(&self, ins: u8) {
-        self.state().others.push(ins);
+        self.state().between.push(ins);
     }
 
     /// From now on it gives malformed answers, or sound ones again.
@@ -240,9 +240,9 @@ impl Controls {
     /// Whether another program has just selected the application.
     pub(super) fn was_between(&self, command: &[u8]) -> bool {
         let mut state = self.state();
-        let before = state.others.len();
-        state.others.retain(|ins| command.get(1) != Some(ins));
-        state.others.len() < before
+        let before = state.between.len();
+        state.between.retain(|ins| command.get(1) != Some(ins));
+        state.between.len() < before
     }
 
     /// What becomes of an answer.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::ecdsa::{Signature, SigningKey};
@@ -25,6 +26,8 @@ const KEY: [u8; 32] = [
 const PIN: &[u8] = b"tulip-4711";
 /// Says to the child what to do with what it reads from stdin.
 const ROLE: &str = "TOUCHMARK_SCAN_CHILD";
+/// In the program's file, until somebody writes here.
+static OF_THE_FILE: Mutex<[u8; 64]> = Mutex::new([1; 64]);
 
 /// A key that stands in no program's file, as a constant would.
 fn fresh_key() -> [u8; 32] {
@@ -91,6 +94,7 @@ fn holder() {
             stdin.read_exact(&mut secret[64..64 + length]).unwrap();
             drop(std::hint::black_box(secret));
         }
+        (None, "static") => stdin.read_exact(&mut OF_THE_FILE.lock().unwrap()[..length]).unwrap(),
         (None, _) => {
             heap.resize(length, 0);
             stdin.read_exact(&mut heap).unwrap();
@@ -147,6 +151,14 @@ fn scan_of_something_else_finds_nothing() {
     let findings = process(child.pid(), &Needles::for_key(&KEY, &[[7; 32]]).secret("PIN", PIN));
     findings.assert_clean("without a secret");
     assert!(findings.protected.is_empty() && findings.bytes > 100_000, "{findings:?}");
+}
+
+#[test]
+fn key_in_a_variable_of_the_programs_file_is_exposed() {
+    let key = fresh_key();
+    let child = Holder::new("static", &key);
+    let findings = process(child.pid(), &Needles::for_key(&key, &[]));
+    assert!(findings.exposed.iter().any(|hit| hit.len == 32 && hit.place.starts_with('/')), "{findings:?}");
 }
 
 /// The kernel has not written it to the disk yet, and calls its pages dirty.

@@ -52,6 +52,21 @@ fn files_with(folder: &Path, wanted: &[u8]) -> Vec<PathBuf> {
     found
 }
 
+/// Another program uses the card after the PIN and before the key comes.
+#[test]
+fn an_import_whose_login_ends_too_early_asks_for_the_pin_once_more() {
+    const GET_DATA: u8 = 0xcb;
+    let notary = Notary::start(&Ca::new());
+    let mut world = World::with(PivCard::new(Firmware::V5_7, SERIAL).set_up(PIN, PUK));
+    world.home.use_notary(&notary);
+    let file = made_by_notary(&world.home, &notary);
+    world.card().come_between(GET_DATA);
+    let import = ["key", "import", file.to_str().unwrap(), "--token", "5c"];
+    let imported = world.typed(&import, &[PASSPHRASE, PIN, PIN]).ok().json();
+    assert_eq!(imported["imported"][0]["id"], file.file_stem().unwrap().to_str().unwrap());
+    assert_eq!(world.card().pins_sent(), 2);
+}
+
 #[test]
 fn a_root_key_of_notary_comes_onto_the_card_and_notary_believes_what_it_signs_there() {
     let notary = Notary::start(&Ca::new());

@@ -182,11 +182,8 @@ impl PivToken {
 }
 
 fn show_management_key(card: &mut YubiKey) -> yubikey::Result<()> {
-    let is_default = match metadata(card, SlotId::Management(ManagementSlotId::Management)) {
-        Ok(told) => told.default,
-        Err(error) if is_lost(&error) => return Err(error),
-        Err(_) => None,
-    };
+    let told = metadata(card, SlotId::Management(ManagementSlotId::Management));
+    let is_default = told.ok().and_then(|told| told.default);
     let key = match is_default {
         // What is kept behind the PIN was to become the key, and has not.
         Some(true) => MgmKey::get_default(card)?,
